@@ -1,0 +1,257 @@
+//! Deciding one command.
+
+use crate::deadline::next_attempt;
+use crate::table::{Row, TABLE, WhileHeld};
+use crate::{Action, Channel, Command, Event, Item, Order, Policy, Quote, Rejection, Role, Seen, TimeMs, allowed};
+
+/// A command with what of its envelope matters to the decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request<'a> {
+    /// The same id is decided once.
+    pub command_id: u128,
+    /// Of what is asked; the same id with another digest is refused.
+    pub digest: i64,
+    /// Who asks.
+    pub role: Role,
+    /// Who asks, by name.
+    pub name: &'a str,
+    /// Refuse unless the order is there.
+    pub expected_version: Option<u64>,
+    /// What is asked.
+    pub command: &'a Command,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a decision that is not written down did not happen"]
+pub enum Decision {
+    /// These events, at least one.
+    Accepted(Vec<Event>),
+    /// Decided before; this was the answer.
+    Repeated(Seen),
+    /// Nothing changes.
+    Rejected(Rejection),
+}
+
+/// Decides `request` for `order` (`None`: there is none) at `now`.
+pub fn decide(order: Option<&Order>, request: &Request<'_>, policy: &Policy, now: TimeMs) -> Decision {
+    if let Some(order) = order
+        && let Some(seen) = order.seen.iter().find(|seen| seen.command_id == request.command_id.to_be_bytes())
+    {
+        return if seen.digest == request.digest { Decision::Repeated(*seen) } else { Decision::Rejected(Rejection::KeyReused) };
+    }
+    match events(order, request, policy, now) {
+        Ok(events) => Decision::Accepted(events),
+        Err(rejection) => Decision::Rejected(rejection),
+    }
+}
+
+fn events(order: Option<&Order>, request: &Request<'_>, policy: &Policy, now: TimeMs) -> Result<Vec<Event>, Rejection> {
+    let Some(action) = request.command.action() else {
+        return create(order, request, policy);
+    };
+    let order = order.filter(|order| owns(order, request)).ok_or(Rejection::UnknownOrder)?;
+    if let Some(expected) = request.expected_version
+        && expected != order.version
+    {
+        return Err(Rejection::Version { expected, actual: order.version });
+    }
+    permit(order, action, request.role)?;
+    carry_out(order, request, policy, now)
+}
+
+/// A buyer sees the orders of its own channel, a partner only its own.
+fn owns(order: &Order, request: &Request<'_>) -> bool {
+    match request.role {
+        Role::Customer => order.channel == Channel::Shop,
+        Role::Partner => order.channel == Channel::Partner && *order.client == *request.name,
+        _ => true,
+    }
+}
+
+fn permit(order: &Order, action: Action, role: Role) -> Result<(), Rejection> {
+    let held = order.held.is_some();
+    let rows = || TABLE.iter().filter(|row| row.action == action);
+    if rows().any(|row| row.roles.contains(&role) && row.permits(order.stage, held)) {
+        return Ok(());
+    }
+    if !rows().any(|row| row.roles.contains(&role)) {
+        return Err(Rejection::Forbidden { action, role });
+    }
+    let waits_for_resume = |row: &Row| row.held == WhileHeld::Refused && row.permits(order.stage, false) && row.roles.contains(&role);
+    let allowed = allowed(order.stage, held, role);
+    match &order.held {
+        Some(holding) if rows().any(waits_for_resume) => Err(Rejection::Held { reason: holding.reason.to_string(), allowed }),
+        _ => Err(Rejection::NotAllowed { action, status: order.status(), allowed }),
+    }
+}
+
+fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs) -> Result<Vec<Event>, Rejection> {
+    let operator = || request.name.to_owned();
+    let one = |event| Ok(vec![event]);
+    match request.command.clone() {
+        Command::CreateOrder { .. } => unreachable!("creating has no action and was handled before"),
+        Command::AttachModel { model } => one(Event::ModelAttached { model }),
+        Command::SubmitOrder => {
+            Ok(vec![Event::OrderSubmitted, Event::PricingRequested { attempt: order.pricing.attempt + 1, cause: "submitted".into() }])
+        }
+        Command::AcceptPricing { attempt, worker } => {
+            current_attempt(order, attempt)?;
+            one(Event::PricingAccepted { attempt, worker, lease_until: now + policy.pricing_lease_ms })
+        }
+        Command::HeartbeatPricing { attempt, worker, progress_percent } => {
+            lease_of(order, attempt, &worker)?;
+            one(Event::PricingProgressed { attempt, worker, progress_percent, lease_until: now + policy.pricing_lease_ms })
+        }
+        Command::CompletePricing { attempt, worker, quote } => {
+            lease_of(order, attempt, &worker)?;
+            sound(order, &quote)?;
+            one(Event::PriceCalculated { attempt, quote })
+        }
+        Command::FailPricing { attempt, worker, failure, detail, retryable } => {
+            lease_of(order, attempt, &worker)?;
+            let again = if retryable { next_attempt(order, policy, "the attempt before failed") } else { None };
+            let failed = Event::PricingFailed { attempt, worker, failure, detail, retryable };
+            Ok(std::iter::once(failed).chain(again).collect())
+        }
+        Command::QuoteOrder { price, reason } => {
+            if price.minor <= 0 {
+                return Err(invalid(
+                    "price.amount",
+                    "must be greater than zero",
+                    "give the price for the whole order, for example \"123.40\"",
+                ));
+            }
+            one(Event::OrderQuoted { price, reason: reasoned(reason)? })
+        }
+        Command::RepriceOrder { reason } => {
+            let cause = format!("asked again: {}", reasoned(reason)?);
+            one(Event::PricingRequested { attempt: order.pricing.attempt + 1, cause })
+        }
+        Command::ApproveOrder { reason } => one(Event::OrderApproved { reason }),
+        Command::RejectOrder { reason } => one(Event::OrderRejected { reason: reasoned(reason)? }),
+        Command::ClaimWork => one(Event::WorkClaimed { operator: operator() }),
+        Command::StartWork => {
+            holds(order, request)?;
+            one(Event::WorkStarted { operator: operator() })
+        }
+        Command::CompleteWork => {
+            holds(order, request)?;
+            one(Event::WorkCompleted { operator: operator() })
+        }
+        Command::ReworkOrder { defect } => {
+            holds(order, request)?;
+            let defect = required("defect", defect, "say what is wrong with the piece")?;
+            one(Event::ReworkOrdered { defect, operator: operator() })
+        }
+        Command::ReleaseWork { reason } => {
+            holds(order, request)?;
+            one(Event::WorkReleased { reason: reasoned(reason)?, operator: operator() })
+        }
+        Command::PackOrder => one(Event::OrderPacked { operator: operator() }),
+        Command::ShipOrder { carrier, tracking } => {
+            let carrier = required("carrier", carrier, "name the carrier")?;
+            let tracking = required("tracking", tracking, "give the carrier's number of the parcel")?;
+            one(Event::OrderShipped { operator: operator(), carrier, tracking })
+        }
+        Command::DeliverOrder { carrier, tracking, delivered_at } => {
+            let parcel = order.shipment.as_ref().filter(|parcel| *parcel.carrier == *carrier && *parcel.tracking == *tracking);
+            if parcel.is_none() {
+                return Err(invalid(
+                    "tracking",
+                    "is not the parcel of this order",
+                    "send the carrier and number the order was shipped with",
+                ));
+            }
+            let reason = format!("delivered by {carrier}");
+            Ok(vec![Event::OrderDelivered { carrier, tracking, delivered_at }, Event::OrderClosed { reason }])
+        }
+        Command::CloseOrder { reason } => one(Event::OrderClosed { reason: reasoned(reason)? }),
+        Command::HoldOrder { reason } => one(Event::OrderHeld { reason: reasoned(reason)? }),
+        Command::ResumeOrder { reason } => one(Event::OrderResumed { reason: reasoned(reason)? }),
+        Command::CancelOrder { reason } => one(Event::OrderCancelled { reason: reasoned(reason)? }),
+    }
+}
+
+fn create(order: Option<&Order>, request: &Request<'_>, policy: &Policy) -> Result<Vec<Event>, Rejection> {
+    let Command::CreateOrder { channel, client, reference, customer, item } = request.command else {
+        unreachable!("every other command has an action");
+    };
+    // The id of an order is derived from the client's key: another creation under it is another request under one key.
+    if order.is_some() {
+        return Err(Rejection::KeyReused);
+    }
+    if let Some(expected @ 1..) = request.expected_version {
+        return Err(Rejection::Version { expected, actual: 0 });
+    }
+    let by = match channel {
+        Channel::Shop => Role::Customer,
+        Channel::Partner => Role::Partner,
+    };
+    if request.role != by {
+        return Err(invalid("channel", "is not the asker's", "create orders through your own surface"));
+    }
+    makeable(item, policy)?;
+    let (client, reference, customer) = (client.clone(), reference.clone(), customer.clone());
+    Ok(vec![Event::OrderCreated { channel: *channel, client, reference, customer, item: item.clone() }])
+}
+
+fn makeable(item: &Item, policy: &Policy) -> Result<(), Rejection> {
+    let known = |field, value: &str, list: &[String]| {
+        if list.is_empty() || list.iter().any(|known| known == value) {
+            return Ok(());
+        }
+        Err(invalid(field, format!("{value:?} is not made here"), format!("use one of: {}", list.join(", "))))
+    };
+    known("item.material", &item.material, &policy.materials)?;
+    known("item.finish", &item.finish, &policy.finishes)?;
+    if item.quantity == 0 || item.quantity > policy.max_quantity {
+        let fix = format!("order 1 to {} pieces", policy.max_quantity);
+        return Err(invalid("item.quantity", format!("{} is not possible", item.quantity), fix));
+    }
+    Ok(())
+}
+
+fn current_attempt(order: &Order, given: u32) -> Result<(), Rejection> {
+    let current = order.pricing.attempt;
+    if given == current { Ok(()) } else { Err(Rejection::StaleAttempt { given, current }) }
+}
+
+fn lease_of(order: &Order, attempt: u32, worker: &str) -> Result<(), Rejection> {
+    current_attempt(order, attempt)?;
+    match order.pricing.worker.as_deref() {
+        Some(holder) if holder != worker => Err(Rejection::NotHolder { holder: holder.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+fn sound(order: &Order, quote: &Quote) -> Result<(), Rejection> {
+    let model = order.model.as_ref().map(|model| &*model.sha256);
+    if model != Some(quote.model_sha256.as_str()) {
+        return Err(invalid("quote.model_sha256", "is not the model of this order", "measure the model the job names"));
+    }
+    let sum: i128 = quote.lines.iter().map(|line| i128::from(line.minor)).sum();
+    if quote.price.minor <= 0 || sum != i128::from(quote.price.minor) {
+        return Err(invalid("quote.price", "is not the positive sum of its lines", "recompute the quote"));
+    }
+    Ok(())
+}
+
+fn holds(order: &Order, request: &Request<'_>) -> Result<(), Rejection> {
+    match order.holder.as_deref() {
+        Some(holder) if holder != request.name && request.role != Role::Admin => Err(Rejection::NotHolder { holder: holder.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+fn reasoned(reason: String) -> Result<String, Rejection> {
+    required("reason", reason, "say why, in a sentence")
+}
+
+fn required(field: &'static str, value: String, fix: &str) -> Result<String, Rejection> {
+    if value.trim().is_empty() { Err(invalid(field, "must not be empty", fix)) } else { Ok(value) }
+}
+
+fn invalid(field: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Rejection {
+    Rejection::Invalid { field, message: message.into(), fix: fix.into() }
+}

@@ -1,0 +1,110 @@
+//! What can happen.
+
+use crate::{Channel, Customer, Item, Model, Money, Quote, TimeMs};
+
+/// An event, without its envelope. Private to the house: what is published is mapped from it elsewhere,
+/// in one exhaustive match.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Event {
+    OrderCreated {
+        channel: Channel,
+        client: String,
+        reference: Option<String>,
+        customer: Option<Customer>,
+        item: Item,
+    },
+    ModelAttached {
+        model: Model,
+    },
+    OrderSubmitted,
+    PricingRequested {
+        attempt: u32,
+        cause: String,
+    },
+    PricingAccepted {
+        attempt: u32,
+        worker: String,
+        lease_until: TimeMs,
+    },
+    PricingProgressed {
+        attempt: u32,
+        worker: String,
+        progress_percent: u8,
+        lease_until: TimeMs,
+    },
+    PriceCalculated {
+        attempt: u32,
+        quote: Quote,
+    },
+    PricingFailed {
+        attempt: u32,
+        worker: String,
+        failure: String,
+        detail: String,
+        retryable: bool,
+    },
+    /// `worker` is who let the lease run out; nobody where nobody had accepted.
+    PricingExpired {
+        attempt: u32,
+        worker: Option<String>,
+        cause: String,
+    },
+    OrderQuoted {
+        price: Money,
+        reason: String,
+    },
+    OrderApproved {
+        reason: Option<String>,
+    },
+    OrderRejected {
+        reason: String,
+    },
+    OrderHeld {
+        reason: String,
+    },
+    OrderResumed {
+        reason: String,
+    },
+    OrderCancelled {
+        reason: String,
+    },
+    OrderClosed {
+        reason: String,
+    },
+    WorkClaimed {
+        operator: String,
+    },
+    WorkStarted {
+        operator: String,
+    },
+    WorkCompleted {
+        operator: String,
+    },
+    ReworkOrdered {
+        defect: String,
+        operator: String,
+    },
+    WorkReleased {
+        reason: String,
+        operator: String,
+    },
+    OrderPacked {
+        operator: String,
+    },
+    OrderShipped {
+        operator: String,
+        carrier: String,
+        tracking: String,
+    },
+    OrderDelivered {
+        carrier: String,
+        tracking: String,
+        delivered_at: TimeMs,
+    },
+    DeadlineMissed {
+        stage: String,
+        due: TimeMs,
+        policy: String,
+    },
+}

@@ -1,0 +1,184 @@
+//! Folding events into the state.
+
+use crate::order::REMEMBERED_COMMANDS;
+use crate::{Attention, Event, Holding, Order, Pricing, Seen, Shipment, Stage, TimeMs};
+
+/// By so many places the list of decided commands grows.
+const SEEN_STEP: usize = 4;
+
+/// The order after `event`, which was written at `at`. `None` only where there was no order and the event
+/// does not make one.
+pub fn evolve(order: Option<Order>, event: &Event, at: TimeMs) -> Option<Order> {
+    let Some(mut order) = order else {
+        return created(event, at);
+    };
+    advance(&mut order, event, at);
+    Some(order)
+}
+
+/// [`evolve`] in place, for an order that is there.
+pub fn advance(order: &mut Order, event: &Event, at: TimeMs) {
+    order.version += 1;
+    let before = order.stage;
+    apply(order, event, at);
+    if order.stage != before {
+        order.since = at;
+        // Between the attempts of one pricing the order's own deadline goes on.
+        if !(before.is_pricing() && order.stage.is_pricing()) {
+            order.overdue = false;
+            order.settle(Attention::Overdue);
+        }
+    }
+}
+
+/// Notes that the order has decided a command.
+pub fn remember(order: &mut Order, command_id: u128, digest: i64) {
+    let (command_id, stage) = (command_id.to_be_bytes(), order.stage);
+    let version = u32::try_from(order.version).unwrap_or(u32::MAX);
+    if let Some(last) = order.seen.last_mut()
+        && last.command_id == command_id
+    {
+        (last.version, last.stage) = (version, stage);
+        return;
+    }
+    if order.seen.len() == REMEMBERED_COMMANDS {
+        order.seen.remove(0);
+    }
+    // A few at a time: most orders see a dozen commands, doubling would waste half.
+    if order.seen.len() == order.seen.capacity() {
+        order.seen.reserve_exact(SEEN_STEP);
+    }
+    order.seen.push(Seen { command_id, digest, version, stage });
+}
+
+fn created(event: &Event, at: TimeMs) -> Option<Order> {
+    let Event::OrderCreated { channel, client, item, .. } = event else { return None };
+    Some(Order {
+        version: 1,
+        stage: Stage::Draft,
+        since: at,
+        pricing_since: at,
+        overdue: false,
+        held: None,
+        channel: *channel,
+        client: client.as_str().into(),
+        item: item.clone(),
+        model: None,
+        price: None,
+        pricing: Pricing::default(),
+        holder: None,
+        shipment: None,
+        attention: Vec::new(),
+        seen: Vec::new(),
+    })
+}
+
+fn apply(order: &mut Order, event: &Event, at: TimeMs) {
+    match event {
+        // A second creation is never decided; nothing to do where one is replayed.
+        Event::OrderCreated { .. } | Event::OrderDelivered { .. } => {}
+        Event::ModelAttached { model } => {
+            order.model = Some(model.clone());
+            order.stage = Stage::Ready;
+        }
+        Event::OrderSubmitted => order.pricing_since = at,
+        Event::PricingRequested { attempt, .. } => {
+            // From outside pricing (or by a person) everything starts afresh.
+            if !order.stage.is_pricing() {
+                order.pricing_since = at;
+                order.pricing = Pricing::default();
+            }
+            order.settle(Attention::PricingFailed);
+            order.pricing.attempt = *attempt;
+            order.pricing.worker = None;
+            order.stage = Stage::PricingRequested;
+            // A new attempt waits from now, also where the stage is the same.
+            order.since = at;
+        }
+        Event::PricingAccepted { worker, lease_until, .. } => {
+            order.settle(Attention::PricingNotAccepted);
+            order.pricing.unaccepted = 0;
+            order.pricing.worker = Some(worker.as_str().into());
+            order.pricing.lease_until = *lease_until;
+            order.stage = Stage::PricingAccepted;
+        }
+        Event::PricingProgressed { lease_until, .. } => {
+            order.pricing.lease_until = *lease_until;
+            order.stage = Stage::PricingRunning;
+        }
+        Event::PriceCalculated { quote, .. } => priced(order, &quote.price),
+        Event::OrderQuoted { price, .. } => priced(order, price),
+        Event::PricingFailed { .. } => {
+            order.pricing.failures += 1;
+            order.pricing.worker = None;
+            order.stage = Stage::PricingFailed;
+            order.raise(Attention::PricingFailed);
+        }
+        Event::PricingExpired { worker, .. } => {
+            order.pricing.worker = None;
+            order.stage = Stage::PricingExpired;
+            if worker.is_some() {
+                order.pricing.failures += 1;
+                order.raise(Attention::PricingFailed);
+            } else {
+                order.pricing.unaccepted += 1;
+                order.raise(Attention::PricingNotAccepted);
+            }
+        }
+        Event::OrderApproved { .. } => order.stage = Stage::WorkAvailable,
+        Event::OrderHeld { reason } => order.held = Some(Holding { since: at, reason: reason.as_str().into() }),
+        Event::OrderResumed { .. } => {
+            if let Some(held) = order.held.take() {
+                let pause = at - held.since;
+                order.since += pause;
+                order.pricing_since += pause;
+                order.pricing.lease_until += pause;
+            }
+        }
+        Event::OrderRejected { .. } | Event::OrderCancelled { .. } => end(order, Stage::Cancelled),
+        Event::OrderClosed { .. } => end(order, Stage::Closed),
+        Event::WorkClaimed { operator } => {
+            order.holder = Some(operator.as_str().into());
+            order.stage = Stage::WorkClaimed;
+        }
+        Event::WorkStarted { .. } => order.stage = Stage::WorkInProgress,
+        Event::WorkCompleted { .. } => {
+            order.holder = None;
+            order.stage = Stage::Completed;
+        }
+        Event::ReworkOrdered { operator, .. } => {
+            order.holder = Some(operator.as_str().into());
+            order.stage = Stage::WorkRework;
+        }
+        Event::WorkReleased { .. } => {
+            order.holder = None;
+            order.stage = Stage::WorkAvailable;
+        }
+        Event::OrderPacked { .. } => order.stage = Stage::Packaging,
+        Event::OrderShipped { carrier, tracking, .. } => {
+            order.shipment = Some(Box::new(Shipment { carrier: carrier.as_str().into(), tracking: tracking.as_str().into() }));
+            order.stage = Stage::Shipped;
+        }
+        Event::DeadlineMissed { .. } => {
+            order.overdue = true;
+            order.raise(Attention::Overdue);
+        }
+    }
+}
+
+fn priced(order: &mut Order, price: &crate::Money) {
+    order.price = Some(price.clone());
+    order.pricing.worker = None;
+    order.settle(Attention::PricingFailed);
+    order.settle(Attention::PricingNotAccepted);
+    // A new price is a new wait for the seller, also where there was one before.
+    order.stage = Stage::Priced;
+}
+
+fn end(order: &mut Order, stage: Stage) {
+    order.stage = stage;
+    order.held = None;
+    order.holder = None;
+    order.pricing.worker = None;
+    order.attention.clear();
+}

@@ -1,0 +1,108 @@
+//! Plain values that commands and events carry.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type TimeMs = i64;
+
+/// How an order came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// The maker's own shop.
+    Shop,
+    /// A partner's system.
+    Partner,
+}
+
+impl Channel {
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Channel::Shop => "shop",
+            Channel::Partner => "partner",
+        }
+    }
+}
+
+/// What is to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// A material of the policy, for example `silver-925`.
+    pub material: Box<str>,
+    /// Pieces.
+    pub quantity: u32,
+    /// A finish of the policy, for example `polished`.
+    pub finish: Box<str>,
+}
+
+/// Personal data. Its `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// As given.
+    pub name: String,
+    /// As given.
+    pub email: String,
+}
+
+impl fmt::Debug for Customer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Customer(redacted)")
+    }
+}
+
+/// The bytes of a model, by their hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// Lower-case hex of the SHA-256.
+    pub sha256: Box<str>,
+    /// `stl`, `obj`, `3mf` or `ring`.
+    pub format: Box<str>,
+    /// Length of the bytes.
+    pub size_bytes: u64,
+}
+
+/// An amount in minor units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// Cents of EUR, and the like.
+    pub minor: i64,
+    /// ISO 4217.
+    pub currency: Box<str>,
+}
+
+/// One line of a price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct QuoteLine {
+    pub code: String,
+    pub text: String,
+    pub minor: i64,
+}
+
+/// What was measured on the mesh.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Measures {
+    pub volume_mm3: f64,
+    pub area_mm2: f64,
+    pub triangles: i64,
+    pub watertight: bool,
+    pub size_mm: Vec<f64>,
+}
+
+/// A price, explained. The order keeps the amount only; the whole lives in its event.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Quote {
+    pub price: Money,
+    pub lines: Vec<QuoteLine>,
+    pub model_sha256: String,
+    pub algorithm: String,
+    pub price_book: String,
+    pub metal_fix: String,
+    pub measures: Measures,
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,67 @@
+//! The one answer to one command.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{TimeMs, union};
+
+/// Topic `orders.outcomes`, key: the order id, partition: the command's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The command answered.
+    #[serde(with = "uuid::serde::hyphenated")]
+    pub command_id: Uuid,
+    /// The order asked about.
+    #[serde(with = "uuid::serde::hyphenated")]
+    pub order_id: Uuid,
+    /// Type of the command.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Offset of the command in its partition of `orders.commands`.
+    pub command_offset: i64,
+    /// When it was decided.
+    pub time: TimeMs,
+    /// Of the business request.
+    #[serde(with = "uuid::serde::hyphenated")]
+    pub correlation_id: Uuid,
+    /// W3C trace context of the command.
+    #[serde(default)]
+    pub traceparent: Option<String>,
+    /// The answer.
+    pub result: OutcomeResult,
+}
+
+union! {
+    /// The branches of `Outcome.result`.
+    #[allow(missing_docs)]
+    pub enum OutcomeResult {
+        Accepted {
+            status: String,
+            /// Of the order after the command.
+            version: i64,
+            /// Types of the events it caused, or would cause.
+            events: Vec<String>,
+            /// The id was decided before; this is the first answer again.
+            repeated: bool,
+            dry_run: bool,
+        },
+        Refused {
+            /// `unknown_order`, `not_allowed`, `held`, `version`, `invalid`, `key_reused`, `stale_attempt`,
+            /// `not_holder`, `forbidden`, `too_large`, `unreadable`, `parked`.
+            code: String,
+            /// What happened, for people.
+            detail: String,
+            /// The field at fault, when there is one.
+            #[serde(default)]
+            field: Option<String>,
+            /// What to do about it.
+            fix: String,
+            #[serde(default)]
+            status: Option<String>,
+            #[serde(default)]
+            version: Option<i64>,
+            /// What may be asked instead.
+            allowed: Vec<String>,
+        },
+    }
+}
