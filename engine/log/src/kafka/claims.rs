@@ -1,0 +1,125 @@
+//! The partitions that the group gave to a worker and that are not yet its own.
+//!
+//! See [`super::owner`] for the steps. Each may fail while a broker is away; what was reached stays, and
+//! the next pursuit goes on from there.
+
+use std::collections::BTreeMap;
+
+use super::config::{ANSWER_WITHIN, Config};
+use super::group::Group;
+use super::transaction::Producer;
+use crate::{Error, Partition};
+
+#[derive(Default)]
+struct Claim {
+    producer: Option<Producer>,
+    open: bool,
+}
+
+/// A partition that is now ours.
+pub(super) struct Claimed {
+    pub(super) partition: Partition,
+    pub(super) producer: Producer,
+    /// The first command not consumed.
+    pub(super) next: u64,
+}
+
+/// Claims in progress.
+#[derive(Default)]
+pub(super) struct Claims {
+    by_partition: BTreeMap<Partition, Claim>,
+}
+
+impl Claims {
+    pub(super) fn add(&mut self, partition: Partition) {
+        self.by_partition.insert(partition, Claim::default());
+    }
+
+    pub(super) fn remove(&mut self, partition: Partition) {
+        if let Some(producer) = self.by_partition.remove(&partition).and_then(|claim| claim.producer) {
+            discard(producer);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        std::mem::take(&mut self.by_partition).into_values().filter_map(|claim| claim.producer).for_each(discard);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_partition.is_empty()
+    }
+
+    /// Takes every claim as far as it goes now, and returns those that are through.
+    ///
+    /// # Errors
+    /// None is through and one has failed.
+    pub(super) fn pursue(&mut self, config: &Config, group: &Group, name: &str) -> Result<Vec<Claimed>, Error> {
+        if self.by_partition.is_empty() || !group.confirms()? {
+            return Ok(Vec::new());
+        }
+        for (partition, claim) in &mut self.by_partition {
+            if claim.producer.is_none() {
+                *claim = Claim { producer: Some(Producer::new(config, name, *partition)?), open: false };
+            }
+        }
+        let mut failure = self.open();
+        let mut claimed = Vec::new();
+        let open: Vec<Partition> = self.by_partition.iter().filter(|(_, claim)| claim.open).map(|(partition, _)| *partition).collect();
+        for partition in open {
+            // After the fence, so that no older owner can move it any more.
+            let next = group.next_command(config, partition).and_then(|next| group.go_to(partition, next).map(|()| next));
+            match next {
+                Ok(next) => {
+                    if let Some(producer) = self.by_partition.remove(&partition).and_then(|claim| claim.producer) {
+                        producer.take_disturbed();
+                        claimed.push(Claimed { partition, producer, next });
+                    }
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) if claimed.is_empty() => Err(error),
+            _ => Ok(claimed),
+        }
+    }
+
+    /// Opens the producers side by side: ending the open transaction of a dead owner takes half a second
+    /// each. Returns the last failure.
+    fn open(&mut self) -> Option<Error> {
+        let mut failures = Vec::new();
+        std::thread::scope(|scope| {
+            let mut opening = Vec::new();
+            for (partition, Claim { producer, open }) in &mut self.by_partition {
+                if let Some(producer) = producer
+                    && !*open
+                {
+                    opening.push((*partition, open, scope.spawn(|| producer.open(ANSWER_WITHIN))));
+                }
+            }
+            for (partition, open, thread) in opening {
+                match thread.join() {
+                    Ok(Ok(())) => *open = true,
+                    Ok(Err(reason)) => failures.push((partition, reason.text, reason.retriable && !reason.fatal)),
+                    Err(_) => failures.push((partition, "its thread panicked".into(), false)),
+                }
+            }
+        });
+        for (partition, _, again) in &failures {
+            if !again {
+                // A new one, next time.
+                self.remove(*partition);
+                self.add(*partition);
+            }
+        }
+        let (partition, reason, _) = failures.pop()?;
+        Some(Error::Unavailable(format!("the producer of partition {partition} cannot be opened: {reason}")))
+    }
+}
+
+/// Drops a producer on a thread of its own: its threads take a tenth of a second to end.
+pub(super) fn discard(producer: Producer) {
+    if let Err(error) = std::thread::Builder::new().name("producer-end".into()).spawn(move || drop(producer)) {
+        tracing::debug!(%error, "a producer was dropped in place");
+    }
+}

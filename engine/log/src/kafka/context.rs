@@ -1,0 +1,130 @@
+//! What librdkafka tells us on the side: log lines and connection errors.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::Error;
+
+/// Remembers what went wrong with the connections of one client.
+#[derive(Default)]
+pub(super) struct Watch {
+    disturbed: AtomicBool,
+    fatal: AtomicBool,
+    last: Mutex<Option<String>>,
+}
+
+impl Watch {
+    /// librdkafka's own log. A broker that is away is told through errors too, so that is not repeated here.
+    pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning
+                if facility != "FAIL" =>
+            {
+                tracing::warn!(target: "kafka", facility, "{message}");
+            }
+            _ => tracing::debug!(target: "kafka", facility, "{message}"),
+        }
+    }
+
+    /// An error of the client as a whole.
+    pub(super) fn error(&self, error: &KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
+        self.disturbed.store(true, Ordering::Release);
+        match code {
+            Some(RDKafkaErrorCode::PartitionEOF) => return,
+            Some(RDKafkaErrorCode::Fatal) => {
+                self.fatal.store(true, Ordering::Release);
+                tracing::warn!(target: "kafka", "{reason}");
+            }
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => tracing::warn!(target: "kafka", "{reason}"),
+            _ => tracing::debug!(target: "kafka", "{error}: {reason}"),
+        }
+        // "All brokers are down" follows the reason and would hide it.
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+
+    /// Whether anything went wrong since the last call.
+    pub(super) fn take_disturbed(&self) -> bool {
+        self.disturbed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the client is beyond repair.
+    pub(super) fn is_fatal(&self) -> bool {
+        self.fatal.load(Ordering::Acquire)
+    }
+
+    /// The last reason, in librdkafka's words.
+    pub(super) fn last(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Forwards a client context's log and errors to its `watch` field.
+macro_rules! watched {
+    ($context:ty) => {
+        impl rdkafka::ClientContext for $context {
+            fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+                self.watch.log(level, facility, message);
+            }
+
+            fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+                self.watch.error(&error, reason);
+            }
+
+            fn stats(&self, _: rdkafka::Statistics) {}
+        }
+    };
+}
+pub(super) use watched;
+
+/// The context of a client that needs nothing more.
+#[derive(Default)]
+pub(super) struct Plain {
+    pub(super) watch: Watch,
+}
+watched!(Plain);
+impl rdkafka::consumer::ConsumerContext for Plain {}
+
+/// What an error of librdkafka is to a caller who may try again.
+pub(super) fn unavailable(what: &str, error: &KafkaError) -> Error {
+    let hint = match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed,
+        ) => "; the brokers' access rules do not allow it to this user",
+        _ => "",
+    };
+    Error::Unavailable(format!("{what}: {error}{hint}"))
+}
+
+/// Waits for a future on this thread; librdkafka's own threads complete it.
+pub(super) fn wait<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = TaskContext::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The consumer group that shares out the command partitions, as one of its members sees it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use atelier_schemas::Topic;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::config::{Config, create};
+use super::context::{Watch, unavailable, watched};
+use super::native;
+use super::progress::next_command;
+use crate::{Error, Membership, Partition};
+
+/// How long a consumer that was just given a partition may need until it can be set to an offset.
+const SEEK_WITHIN: Duration = Duration::from_secs(5);
+const SEEK_AGAIN: Duration = Duration::from_millis(2);
+
+/// What the group changed, in the order of the changes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Given(Vec<Partition>),
+    Taken(Vec<Partition>),
+}
+
+#[derive(Default)]
+struct Context {
+    watch: Watch,
+    changes: Mutex<Vec<Change>>,
+}
+watched!(Context);
+
+impl ConsumerContext for Context {
+    /// Runs within a poll, on its thread, hence never during a transaction. Only takes note: librdkafka
+    /// waits for the assignment, and what it takes to own a partition may need several tries.
+    fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let cooperative = matches!(client.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let numbers = partitions.elements().iter().map(|element| element.partition().unsigned_abs()).collect();
+        let (change, result) = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            // Where to go on is known only once the owner before is fenced. Until then at the end, where least
+            // is fetched in vain.
+            let result = partitions.set_all_offsets(Offset::End);
+            (
+                Change::Given(numbers),
+                result.and_then(|()| if cooperative { client.incremental_assign(partitions) } else { client.assign(partitions) }),
+            )
+        } else {
+            (Change::Taken(numbers), if cooperative { client.incremental_unassign(partitions) } else { client.unassign() })
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, ?change, "the consumer group's change could not be followed");
+        }
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+    }
+}
+
+/// A member of the group.
+pub(super) struct Group {
+    client: BaseConsumer<Context>,
+    commands: String,
+    /// Name of a topic for which an offset says nothing; see [`Group::confirms`].
+    genesis: String,
+    name: String,
+}
+
+impl Group {
+    /// Joins. The partitions come through [`Group::changes`] while polling.
+    pub(super) fn join(config: &Config, membership: &Membership) -> Result<Self, Error> {
+        let mut client = config.member(&membership.group);
+        client.set("queued.min.messages", "20000").set("queued.max.messages.kbytes", "16384");
+        let mut name = format!("worker {}", membership.worker);
+        if let Some(instance) = &membership.instance {
+            client.set("group.instance.id", format!("{instance}-{}", membership.worker));
+            name = format!("{name} of {instance}");
+        }
+        let commands = config.topic(Topic::Commands);
+        let client: BaseConsumer<Context> = create(&client, Context::default())?;
+        client
+            .subscribe(&[&commands])
+            .map_err(|error| unavailable(&format!("{name} cannot join the group {}", membership.group), &error))?;
+        Ok(Self { client, commands, genesis: config.genesis_topic(), name })
+    }
+
+    /// What the polls since the last call have brought.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        std::mem::take(&mut self.client.context().changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the group has changed and [`Group::changes`] would say so.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.client.context().changes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// The next command of any partition.
+    pub(super) fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        self.client.poll(timeout)
+    }
+
+    /// Under which membership to commit; `None` when this worker is not in the group at the moment.
+    pub(super) fn member(&self) -> Option<ConsumerGroupMetadata> {
+        let before = native::membership(&self.client)?;
+        let metadata = self.client.group_metadata()?;
+        // The metadata itself cannot be looked into. The same before and after is the same in between.
+        (native::membership(&self.client)? == before).then_some(metadata)
+    }
+
+    /// Whether the group's coordinator still counts this worker in, under its present generation.
+    ///
+    /// A process that was stopped for long does not know that it lost its partitions. If it opened a
+    /// producer on this belief it would fence the rightful owner. So it commits an offset that means
+    /// nothing: the coordinator refuses that from anyone who is not a member.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: no answer.
+    pub(super) fn confirms(&self) -> Result<bool, Error> {
+        if native::membership(&self.client).is_none() {
+            return Ok(false);
+        }
+        let mut offsets = TopicPartitionList::new();
+        let what = format!("{} cannot be confirmed in its group", self.name);
+        offsets.add_partition_offset(&self.genesis, 0, Offset::Offset(1)).map_err(|error| unavailable(&what, &error))?;
+        match self.client.commit(&offsets, CommitMode::Sync) {
+            Ok(()) => Ok(true),
+            Err(error) => match error.rdkafka_error_code() {
+                Some(
+                    RDKafkaErrorCode::IllegalGeneration
+                    | RDKafkaErrorCode::UnknownMemberId
+                    | RDKafkaErrorCode::RebalanceInProgress
+                    | RDKafkaErrorCode::FencedInstanceId
+                    | RDKafkaErrorCode::AssignmentLost,
+                ) => Ok(false),
+                _ => Err(unavailable(&what, &error)),
+            },
+        }
+    }
+
+    /// The first command of the partition that the group has not consumed.
+    pub(super) fn next_command(&self, config: &Config, partition: Partition) -> Result<u64, Error> {
+        next_command(config, &self.client, partition)
+    }
+
+    /// The consumed offset as part of a transaction.
+    pub(super) fn consumed(&self, partition: Partition, next: u64) -> Result<TopicPartitionList, KafkaError> {
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(&self.commands, partition as i32, Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX)))?;
+        Ok(offsets)
+    }
+
+    /// Makes the command at `next` the partition's next one. What was fetched before is forgotten.
+    pub(super) fn go_to(&self, partition: Partition, next: u64) -> Result<(), Error> {
+        let deadline = Instant::now() + SEEK_WITHIN;
+        let what = || format!("{} partition {partition} cannot be set to offset {next}", self.commands);
+        loop {
+            let target = self.consumed(partition, next).map_err(|error| unavailable(&what(), &error))?;
+            let result = self
+                .client
+                .seek_partitions(target, SEEK_WITHIN)
+                .and_then(|done| done.elements().iter().try_for_each(|element| element.error()));
+            match result {
+                Ok(()) => return Ok(()),
+                // It has not begun to fetch the partition it was just given.
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) && Instant::now() < deadline => {
+                    std::thread::sleep(SEEK_AGAIN);
+                }
+                Err(error) => return Err(unavailable(&what(), &error)),
+            }
+        }
+    }
+
+    /// What an error met while polling means; `None` when it mends itself. The flag says that this member
+    /// can do nothing more.
+    pub(super) fn failure_of(&self, error: &KafkaError) -> Option<(Error, bool)> {
+        let fatal = self.client.client().fatal_error();
+        if let Some((code, reason)) = fatal {
+            if code == RDKafkaErrorCode::FencedInstanceId {
+                let text = format!(
+                    "another process uses the same --instance and has taken the place of {}; give each process a name of its own",
+                    self.name
+                );
+                return Some((Error::InUse(text), false));
+            }
+            return Some((Error::Unavailable(format!("{} left its group: {reason}", self.name)), true));
+        }
+        let commands = &self.commands;
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Some((
+                Error::Mismatch(format!(
+                    "the next command of {commands} does not exist: the topic was cut or made anew; restore it, or use another prefix"
+                )),
+                false,
+            )),
+            // The client connects again by itself, and says so when no broker is left. A member that was too
+            // slow learns through a change what it lost.
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::PollExceeded) => None,
+            _ => Some((unavailable(&format!("{commands} cannot be read"), error), false)),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One worker's share of the command partitions: a member of the consumer group with one transactional
+//! producer per partition.
+//!
+//! A partition that the group gives to this worker is claimed before it is reported: the group confirms
+//! the membership, the partition's producer is opened (which fences the owner before and ends its open
+//! transaction), and the consumer is set to the first command not consumed. A partition whose commit
+//! ended in doubt comes back the same way. The records of a partition that is not claimed are dropped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use atelier_schemas::Topic;
+use rdkafka::Message;
+
+use super::claims::{Claimed, Claims, discard};
+use super::config::{ANSWER_WITHIN, Config, MAX_PAYLOAD_BYTES};
+use super::group::{Change, Group};
+use super::record::record;
+use super::transaction::{Failed, Producer};
+use crate::{CommitError, Error, Membership, Partition, Polled, Record, Transaction};
+
+/// How long one poll waits while a partition is on its way to us.
+const CLAIMING_POLL: Duration = Duration::from_millis(20);
+
+/// A partition that is ours.
+struct Owned {
+    producer: Producer,
+    /// The first command not handed out.
+    next: u64,
+    /// The first command not consumed, as last committed.
+    consumed: u64,
+    /// The producer must be opened anew before the next transaction.
+    renew: bool,
+}
+
+/// A worker.
+pub(super) struct Owner {
+    config: Arc<Config>,
+    membership: Membership,
+    group: Group,
+    owned: BTreeMap<Partition, Owned>,
+    claims: Claims,
+    /// To be reported.
+    revoked: Vec<Partition>,
+    /// Met after records that had to be handed out first.
+    failure: Option<Error>,
+    /// Why this worker has to end.
+    in_use: Option<String>,
+}
+
+impl Owner {
+    pub(super) fn new(config: Arc<Config>, membership: Membership) -> Result<Self, Error> {
+        let group = Group::join(&config, &membership)?;
+        Ok(Self {
+            config,
+            membership,
+            group,
+            owned: BTreeMap::new(),
+            claims: Claims::default(),
+            revoked: Vec::new(),
+            failure: None,
+            in_use: None,
+        })
+    }
+
+    /// Takes in what the group has changed.
+    fn follow(&mut self) {
+        for change in self.group.changes() {
+            match change {
+                Change::Given(partitions) => {
+                    for partition in partitions {
+                        self.claims.add(partition);
+                    }
+                }
+                Change::Taken(partitions) => {
+                    for partition in partitions {
+                        if let Some(owned) = self.owned.remove(&partition) {
+                            discard(owned.producer);
+                            self.revoked.push(partition);
+                        }
+                        self.claims.remove(partition);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives up what is believed about a partition; it is claimed anew by the next poll.
+    fn lose(&mut self, partition: Partition) {
+        if let Some(owned) = self.owned.remove(&partition) {
+            discard(owned.producer);
+            self.claims.add(partition);
+        }
+    }
+
+    /// Claims what can be claimed now; the rest stays for the next poll.
+    fn claim(&mut self) -> Result<Vec<Partition>, Error> {
+        let claimed = self.claims.pursue(&self.config, &self.group, &self.membership.group)?;
+        let partitions = claimed.iter().map(|claimed| claimed.partition).collect();
+        for Claimed { partition, producer, next } in claimed {
+            self.owned.insert(partition, Owned { producer, next, consumed: next, renew: false });
+        }
+        Ok(partitions)
+    }
+
+    /// Waits for commands of the partitions that are ours.
+    fn take(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        let mut wait = timeout;
+        while records.len() < max && !self.group.has_changes() {
+            match self.group.poll(wait) {
+                Some(Ok(message)) => {
+                    let (partition, offset) = (message.partition().unsigned_abs(), message.offset().unsigned_abs());
+                    match self.owned.get_mut(&partition) {
+                        Some(owned) if offset >= owned.next => {
+                            owned.next = offset + 1;
+                            records.push(record(Topic::Commands, &message));
+                        }
+                        _ => {}
+                    }
+                }
+                Some(Err(error)) => {
+                    if let Some((failure, ended)) = self.group.failure_of(&error) {
+                        if ended {
+                            self.rejoin()?;
+                        }
+                        if let Error::InUse(reason) = &failure {
+                            self.in_use = Some(reason.clone());
+                        }
+                        self.failure = Some(failure);
+                        break;
+                    }
+                }
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+        // What was taken away meanwhile is decided by somebody else.
+        self.follow();
+        records.retain(|record| self.owned.contains_key(&record.partition));
+        Ok(records)
+    }
+
+    /// Starts over with a new member, because the old one can do nothing more.
+    fn rejoin(&mut self) -> Result<(), Error> {
+        for (partition, owned) in std::mem::take(&mut self.owned) {
+            discard(owned.producer);
+            self.revoked.push(partition);
+        }
+        self.claims.clear();
+        self.group = Group::join(&self.config, &self.membership)?;
+        Ok(())
+    }
+
+    /// Opens the partition's producer anew in place. The state built on the log stays valid if nobody else
+    /// has moved the consumed offset.
+    fn renew(&mut self, partition: Partition) -> Result<(), CommitError> {
+        if !self.group.confirms()? {
+            return Err(CommitError::Lost(format!(
+                "the group no longer counts this worker in; partition {partition} may have another owner"
+            )));
+        }
+        let producer = Producer::new(&self.config, &self.membership.group, partition)?;
+        producer
+            .open(ANSWER_WITHIN)
+            .map_err(|failure| Error::Unavailable(format!("the producer of partition {partition} cannot be opened: {}", failure.text)))?;
+        let next = self.group.next_command(&self.config, partition)?;
+        match self.owned.get_mut(&partition) {
+            Some(owned) if owned.consumed == next => {
+                producer.take_disturbed();
+                discard(std::mem::replace(&mut owned.producer, producer));
+                owned.renew = false;
+                Ok(())
+            }
+            _ => Err(CommitError::Lost(format!("partition {partition} was moved to command {next} by another owner"))),
+        }
+    }
+
+    fn write(&mut self, transaction: &Transaction) -> Result<(), CommitError> {
+        let partition = transaction.partition;
+        let not_ours = || CommitError::Lost(format!("partition {partition} is not assigned to this worker"));
+        let owned = self.owned.get_mut(&partition).ok_or_else(not_ours)?;
+        owned.renew |= owned.producer.take_disturbed();
+        if owned.renew {
+            self.renew(partition)?;
+        }
+        let member = self.group.member().ok_or_else(|| CommitError::Lost("this worker is not in its group at the moment".into()))?;
+        let offsets = self.group.consumed(partition, transaction.next_command).map_err(|error| Error::Unavailable(error.to_string()))?;
+        let owned = self.owned.get_mut(&partition).ok_or_else(not_ours)?;
+        match owned.producer.commit(&self.config, transaction, &offsets, &member) {
+            Ok(()) => {
+                owned.consumed = transaction.next_command;
+                Ok(())
+            }
+            Err(Failed::Refused(error)) => Err(error.into()),
+            Err(Failed::Fenced(reason) | Failed::Unknown(reason)) => Err(CommitError::Lost(format!("partition {partition}: {reason}"))),
+        }
+    }
+}
+
+impl crate::Owner for Owner {
+    fn poll(&mut self, max: usize, timeout: Duration) -> Result<Polled, Error> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            if let Some(reason) = &self.in_use {
+                return Err(Error::InUse(reason.clone()));
+            }
+            self.follow();
+            if !self.revoked.is_empty() {
+                return Ok(Polled::Revoked(std::mem::take(&mut self.revoked)));
+            }
+            match self.claim() {
+                Ok(claimed) if claimed.is_empty() => {}
+                Ok(claimed) => return Ok(Polled::Assigned(claimed)),
+                // The other partitions go on, and the group must be heard either way.
+                Err(failure) => self.failure = Some(failure),
+            }
+            let mut wait = deadline.saturating_duration_since(Instant::now());
+            if !self.claims.is_empty() {
+                wait = wait.min(CLAIMING_POLL);
+            }
+            let records = self.take(max, wait)?;
+            if !records.is_empty() {
+                return Ok(Polled::Commands(records));
+            }
+            if Instant::now() >= deadline && self.failure.is_none() && self.revoked.is_empty() {
+                return Ok(Polled::Idle);
+            }
+        }
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), CommitError> {
+        if let Some((_, _, record)) = transaction.records.iter().find(|(_, _, record)| record.payload.len() > MAX_PAYLOAD_BYTES) {
+            let (key, bytes) = (record.key.clone(), record.payload.len());
+            return Err(Error::TooLarge { key, bytes, limit: MAX_PAYLOAD_BYTES }.into());
+        }
+        let result = self.write(transaction);
+        if matches!(result, Err(CommitError::Lost(_))) {
+            self.lose(transaction.partition);
+        }
+        result
+    }
+}
+
+impl Drop for Owner {
+    /// The group is left next, so that others go on while the producers clear up.
+    fn drop(&mut self) {
+        self.claims.clear();
+        std::mem::take(&mut self.owned).into_values().for_each(|owned| discard(owned.producer));
+    }
+}

@@ -1,0 +1,166 @@
+//! One member's share of a topic that a group works off; offsets are committed when the caller says so.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use atelier_schemas::Topic;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::config::{Config, create};
+use super::context::{Watch, unavailable, watched};
+use super::record::record;
+use crate::{Error, Partition, Record};
+
+#[derive(Default)]
+struct Share {
+    partitions: BTreeSet<Partition>,
+    paused: bool,
+}
+
+#[derive(Default)]
+struct Context {
+    watch: Watch,
+    share: Mutex<Share>,
+}
+watched!(Context);
+
+impl Context {
+    fn share(&self) -> MutexGuard<'_, Share> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConsumerContext for Context {
+    fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let numbers = |partitions: &TopicPartitionList| {
+            partitions.elements().iter().map(|element| element.partition().unsigned_abs()).collect::<Vec<_>>()
+        };
+        let mut share = self.share();
+        match rebalance {
+            Rebalance::Assign(partitions) => {
+                share.partitions.extend(numbers(partitions));
+                // A new partition knows nothing of the pause.
+                if share.paused
+                    && let Err(error) = client.pause(partitions)
+                {
+                    tracing::warn!(%error, "a partition that was just assigned could not be paused");
+                }
+            }
+            Rebalance::Revoke(partitions) => {
+                let gone = numbers(partitions);
+                share.partitions.retain(|partition| !gone.contains(partition));
+            }
+            Rebalance::Error(_) => {}
+        }
+    }
+}
+
+/// A member.
+pub(super) struct Subscription {
+    config: ClientSettings,
+    client: BaseConsumer<Context>,
+    failure: Option<Error>,
+}
+
+/// What it takes to join again.
+struct ClientSettings {
+    client: rdkafka::ClientConfig,
+    topic: Topic,
+    name: String,
+}
+
+impl ClientSettings {
+    fn join(&self) -> Result<BaseConsumer<Context>, Error> {
+        let client: BaseConsumer<Context> = create(&self.client, Context::default())?;
+        client.subscribe(&[&self.name]).map_err(|error| unavailable(&self.name, &error))?;
+        Ok(client)
+    }
+}
+
+impl Subscription {
+    pub(super) fn new(config: &Config, topic: Topic, group: &str) -> Result<Self, Error> {
+        let mut client = config.member(group);
+        // A group that never committed works off everything.
+        client.set("auto.offset.reset", "earliest").set("queued.min.messages", "1000").set("queued.max.messages.kbytes", "16384");
+        let config = ClientSettings { client, topic, name: config.topic(topic) };
+        let client = config.join()?;
+        Ok(Self { config, client, failure: None })
+    }
+
+    fn failure_of(&mut self, error: &KafkaError) -> Option<Error> {
+        let name = &self.config.name;
+        if let Some((_, reason)) = self.client.client().fatal_error() {
+            let paused = self.client.context().share().paused;
+            match self.config.join() {
+                Ok(client) => {
+                    client.context().share().paused = paused;
+                    self.client = client;
+                }
+                Err(error) => return Some(error),
+            }
+            return Some(Error::Unavailable(format!("{name}: the group was left and is joined again: {reason}")));
+        }
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::PollExceeded) => None,
+            _ => Some(unavailable(&format!("{name} cannot be read"), error)),
+        }
+    }
+}
+
+impl crate::Subscription for Subscription {
+    fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, Error> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let mut records = Vec::new();
+        let mut wait = timeout;
+        while records.len() < max {
+            let error = match self.client.poll(wait) {
+                Some(Ok(message)) => {
+                    records.push(record(self.config.topic, &message));
+                    None
+                }
+                Some(Err(error)) => Some(error),
+                None => break,
+            };
+            if let Some(failure) = error.and_then(|error| self.failure_of(&error)) {
+                if records.is_empty() {
+                    return Err(failure);
+                }
+                self.failure = Some(failure);
+                break;
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(records)
+    }
+
+    fn pause(&mut self, paused: bool) -> Result<(), Error> {
+        let failed = |error| unavailable(&format!("{} cannot be paused or resumed", self.config.name), &error);
+        let mut share = self.client.context().share();
+        let mut partitions = TopicPartitionList::new();
+        for partition in &share.partitions {
+            partitions.add_partition(&self.config.name, *partition as i32);
+        }
+        if paused { self.client.pause(&partitions) } else { self.client.resume(&partitions) }.map_err(failed)?;
+        share.paused = paused;
+        Ok(())
+    }
+
+    fn commit(&mut self, partition: Partition, next: u64) -> Result<(), Error> {
+        let name = &self.config.name;
+        let what = format!("the offset of {name} partition {partition} is not committed");
+        // The coordinator checks the member, not the partition: the new owner's offset would be overwritten.
+        if !self.client.context().share().partitions.contains(&partition) {
+            return Err(Error::Unavailable(format!("{what}: the partition has moved to another worker")));
+        }
+        let mut offsets = TopicPartitionList::new();
+        offsets
+            .add_partition_offset(name, partition as i32, Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX)))
+            .and_then(|()| self.client.commit(&offsets, CommitMode::Sync))
+            .map_err(|error| unavailable(&what, &error))
+    }
+}

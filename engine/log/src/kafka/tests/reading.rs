@@ -1,0 +1,113 @@
+//! A transaction from the command to its readers.
+
+use super::*;
+use crate::Error;
+
+#[test]
+fn a_transaction_is_read_with_its_headers_and_offset() {
+    let log = Kafka::connect(config()).expect("connected");
+    let mut owner = log.own(membership(None)).expect("joined");
+    assigned(owner.as_mut(), &[0, 1]);
+    assert_eq!(append(&log, Topic::Commands, 1, "make"), 0);
+    let taken = commands(owner.as_mut(), 1);
+    assert_eq!((taken[0].partition, taken[0].offset, taken[0].key.as_str(), taken[0].kind.as_str()), (1, 0, "order", "Test"));
+    assert_eq!(taken[0].traceparent.as_deref(), Some("00-1-2-01"));
+    assert!(taken[0].time > 0, "the broker stamps it");
+    assert_eq!(log.committed("engine", 1).expect("asked"), 0);
+
+    owner.commit(&events(1, 1, &["made", "told"])).expect("committed");
+    assert_eq!(log.committed("engine", 1).expect("asked"), 1);
+    // The end lies behind the mark of the transaction: a reader must get past it.
+    assert_eq!(log.end(Topic::Events, 1).expect("asked"), 3);
+    assert_eq!(read_to_end(&log, Topic::Events, 1), ["made", "told"]);
+}
+
+#[test]
+fn a_transaction_without_records_moves_the_offset() {
+    let log = Kafka::connect(config()).expect("connected");
+    let mut owner = log.own(membership(None)).expect("joined");
+    assigned(owner.as_mut(), &[0, 1]);
+    owner.commit(&events(0, 7, &[])).expect("committed");
+    assert_eq!(log.committed("engine", 0).expect("asked"), 7);
+}
+
+#[test]
+fn an_owner_goes_on_where_the_last_one_stopped() {
+    let log = Kafka::connect(config()).expect("connected");
+    for text in ["a", "b", "c"] {
+        append(&log, Topic::Commands, 0, text);
+    }
+    let mut owner = log.own(membership(None)).expect("joined");
+    assigned(owner.as_mut(), &[0, 1]);
+    assert_eq!(commands(owner.as_mut(), 3).len(), 3);
+    owner.commit(&events(0, 2, &["a done", "b done"])).expect("committed");
+    drop(owner);
+
+    let mut owner = log.own(membership(None)).expect("joined");
+    assigned(owner.as_mut(), &[0, 1]);
+    assert_eq!(commands(owner.as_mut(), 1).iter().map(text).collect::<Vec<_>>(), ["c"]);
+}
+
+/// Brokers forget the offsets of a group that was away for long. A group that they never knew is the same to us.
+#[test]
+fn without_a_committed_offset_the_outcomes_say_where_to_go_on() {
+    let log = Kafka::connect(config()).expect("connected");
+    for text in ["a", "b", "c"] {
+        append(&log, Topic::Commands, 0, text);
+    }
+    let mut first = log.own(membership(None)).expect("joined");
+    assigned(first.as_mut(), &[0, 1]);
+    let records = vec![(Topic::Outcomes, 0, outcome(0)), (Topic::Outcomes, 0, outcome(1))];
+    first.commit(&Transaction { partition: 0, records, next_command: 2 }).expect("committed");
+    drop(first);
+
+    assert_eq!(log.committed("forgotten", 0).expect("asked"), 2);
+    assert_eq!(log.committed("forgotten", 1).expect("asked"), 0);
+    let mut second = log.own(Membership { group: "forgotten".into(), ..membership(None) }).expect("joined");
+    assigned(second.as_mut(), &[0, 1]);
+    assert_eq!(commands(second.as_mut(), 1).iter().map(text).collect::<Vec<_>>(), ["c"]);
+}
+
+#[test]
+fn a_position_outside_of_the_log_is_refused() {
+    let log = Kafka::connect(config()).expect("connected");
+    append(&log, Topic::Events, 1, "only");
+    let mut reader = log.read(Topic::Events, &[(0, 0), (1, 9)]).expect("reader");
+    let error = until("the broker refuses the position", || reader.poll(10, STEP).err());
+    assert!(matches!(&error, Error::Mismatch(text) if text.contains("offset 9") && text.contains("partition 1")), "{error}");
+}
+
+#[test]
+fn a_subscription_shares_pauses_and_comes_again() {
+    let log = Kafka::connect(config()).expect("connected");
+    for partition in [0, 1] {
+        append(&log, Topic::PricingJobs, partition, "one");
+        append(&log, Topic::PricingJobs, partition, "two");
+    }
+    let mut first = log.subscribe(Topic::PricingJobs, "pricing").expect("joined");
+    let mut taken = Vec::new();
+    until("all jobs are there", || {
+        taken.extend(first.poll(10, STEP).expect("polled"));
+        (taken.len() == 4).then_some(())
+    });
+    first.commit(0, 1).expect("committed");
+    first.commit(1, 2).expect("committed");
+    first.pause(true).expect("paused");
+    append(&log, Topic::PricingJobs, 1, "three");
+    for _ in 0..10 {
+        assert_eq!(first.poll(10, STEP).expect("polled"), []);
+    }
+    first.pause(false).expect("resumed");
+    let third = until("the job comes after the pause", || first.poll(10, STEP).expect("polled").pop());
+    assert_eq!((third.partition, text(&third).as_str()), (1, "three"));
+    drop(first);
+
+    let mut second = log.subscribe(Topic::PricingJobs, "pricing").expect("joined");
+    let mut again = Vec::new();
+    until("what was not committed comes again", || {
+        again.extend(second.poll(10, STEP).expect("polled").iter().map(|record| (record.partition, text(record))));
+        (again.len() == 2).then_some(())
+    });
+    again.sort();
+    assert_eq!(again, [(0, "two".to_owned()), (1, "three".to_owned())]);
+}
