@@ -1,0 +1,94 @@
+//! Orders that have ended: on disk, not in memory.
+//!
+//! An ended order is asked about rarely, but it must still refuse by name and repeat its answers. The
+//! index is a cache of the log: it is made anew with every restore and never needs to survive a crash.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use atelier_domain::Order;
+use redb::{Database, Durability, ReadableDatabase, TableDefinition};
+use tempfile::NamedTempFile;
+use uuid::Uuid;
+
+const ORDERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("closed_orders");
+/// Ended orders wait here for one write; bounds the memory they take.
+const BUFFER: usize = 512;
+/// Every so many writes the file is brought in order, which lets it use its free pages again.
+const SETTLE_EVERY: u32 = 64;
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Why the index does not work: its folder is gone or full.
+#[derive(Debug, thiserror::Error)]
+#[error("the index of closed orders failed: {0}")]
+pub struct Error(String);
+
+impl<E: Into<redb::Error>> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self(error.into().to_string())
+    }
+}
+
+/// The ended orders of one partition.
+pub(crate) struct ClosedOrders {
+    database: Database,
+    buffer: HashMap<Uuid, Order>,
+    stored: u64,
+    writes: u32,
+    // Removes the file; after the database that has it open.
+    _file: NamedTempFile,
+}
+
+impl ClosedOrders {
+    /// An empty index in a file of its own under `folder`.
+    pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
+        let place = |error: std::io::Error| Error(format!("cannot write to {}: {error}", folder.display()));
+        std::fs::create_dir_all(folder).map_err(place)?;
+        let file = tempfile::Builder::new().prefix("closed-orders-").suffix(".redb").tempfile_in(folder).map_err(place)?;
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create(file.path())?;
+        Ok(Self { database, buffer: HashMap::new(), stored: 0, writes: 0, _file: file })
+    }
+
+    pub(crate) fn insert(&mut self, id: Uuid, order: Order) -> Result<(), Error> {
+        self.buffer.insert(id, order);
+        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+    }
+
+    pub(crate) fn get(&self, id: &Uuid) -> Result<Option<Order>, Error> {
+        if let Some(order) = self.buffer.get(id) {
+            return Ok(Some(order.clone()));
+        }
+        if self.stored == 0 {
+            return Ok(None);
+        }
+        let table = self.database.begin_read()?.open_table(ORDERS)?;
+        let found = table.get(id.as_u128())?;
+        found.map(|bytes| postcard::from_bytes(bytes.value()).map_err(|error| Error(error.to_string()))).transpose()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.stored + self.buffer.len() as u64
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let mut transaction = self.database.begin_write()?;
+        self.writes += 1;
+        let durability = if self.writes % SETTLE_EVERY == 0 { Durability::Immediate } else { Durability::None };
+        transaction.set_durability(durability)?;
+        {
+            let mut table = transaction.open_table(ORDERS)?;
+            // In the order of the keys: neighbours share pages.
+            let mut orders: Vec<_> = self.buffer.iter().collect();
+            orders.sort_unstable_by_key(|(id, _)| **id);
+            for (id, order) in orders {
+                let bytes = postcard::to_stdvec(order).map_err(|error| Error(error.to_string()))?;
+                table.insert(id.as_u128(), bytes.as_slice())?;
+            }
+        }
+        transaction.commit()?;
+        self.stored += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}

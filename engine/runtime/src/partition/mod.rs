@@ -1,0 +1,174 @@
+//! The state of one partition and what it makes of commands and of time.
+//!
+//! Nothing here touches the log: records go in, a [`Transaction`] comes out. The worker commits it, or
+//! drops the whole state where it cannot tell whether it did.
+
+mod batch;
+mod replay;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use atelier_domain::{self as domain, Event, Order, Policy, TimeMs, deadline, evolve};
+use atelier_log::{Partition, Record, Transaction};
+use uuid::Uuid;
+
+use crate::closed::{self, ClosedOrders};
+use crate::refused::Refusals;
+use crate::timers::Timers;
+
+/// Most deadlines written in one transaction; the rest follows in the next.
+const DUE_LIMIT: usize = 500;
+
+/// What a partition goes by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which one.
+    pub partition: Partition,
+    /// Of how many.
+    pub partitions: u32,
+    /// What decisions go by.
+    pub policy: Arc<Policy>,
+    /// Of the log.
+    pub max_payload_bytes: usize,
+    /// Where the index of ended orders may write. It is scratch space.
+    pub index_folder: PathBuf,
+}
+
+/// Open orders in memory, ended ones on disk, deadlines, and where the commands are read from next.
+pub struct PartitionState {
+    settings: Settings,
+    open: HashMap<Uuid, Box<Order>>,
+    closed: ClosedOrders,
+    timers: Timers,
+    refusals: Refusals,
+    /// Orders with an event that this binary cannot understand, by key, and why.
+    parked: HashMap<String, String>,
+    next_command: u64,
+}
+
+impl PartitionState {
+    /// An empty partition. `next_command` is the first command offset not yet consumed.
+    ///
+    /// # Errors
+    /// When the folder of the index cannot be written.
+    pub fn new(settings: Settings, next_command: u64) -> Result<Self, closed::Error> {
+        Ok(Self {
+            closed: ClosedOrders::create(&settings.index_folder)?,
+            settings,
+            open: HashMap::new(),
+            timers: Timers::default(),
+            refusals: Refusals::default(),
+            parked: HashMap::new(),
+            next_command,
+        })
+    }
+
+    /// Decides the commands, in order, as one transaction.
+    ///
+    /// # Errors
+    /// When the index of ended orders fails; the state must be dropped then.
+    pub fn decide(&mut self, commands: &[Record], now: TimeMs) -> Result<Transaction, closed::Error> {
+        batch::decide(self, commands, now)
+    }
+
+    /// Writes what is overdue at `now`; `None` when nothing is.
+    ///
+    /// # Errors
+    /// When the index of ended orders fails; the state must be dropped then.
+    pub fn fire_due(&mut self, now: TimeMs) -> Result<Option<Transaction>, closed::Error> {
+        batch::fire_due(self, now, DUE_LIMIT)
+    }
+
+    /// Takes over one event of the log; used to restore.
+    ///
+    /// # Errors
+    /// When the index of ended orders fails; the state must be dropped then.
+    pub fn replay(&mut self, record: &Record) -> Result<(), closed::Error> {
+        replay::replay(self, record)
+    }
+
+    /// The soonest deadline.
+    pub fn next_due(&self) -> Option<TimeMs> {
+        self.timers.next()
+    }
+
+    /// The first command offset not yet decided.
+    pub fn next_command(&self) -> u64 {
+        self.next_command
+    }
+
+    /// Which partition this is.
+    pub fn partition(&self) -> Partition {
+        self.settings.partition
+    }
+
+    /// Orders in memory.
+    pub fn open_orders(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Orders that have ended.
+    pub fn closed_orders(&self) -> u64 {
+        self.closed.len()
+    }
+
+    /// Orders that are stopped because an event of theirs cannot be understood, and why.
+    pub fn parked(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parked.iter().map(|(key, reason)| (key.as_str(), reason.as_str()))
+    }
+
+    /// An order as it stands, open or ended.
+    ///
+    /// # Errors
+    /// When the index of ended orders fails.
+    pub fn order(&self, id: &Uuid) -> Result<Option<Order>, closed::Error> {
+        match self.open.get(id) {
+            Some(order) => Ok(Some((**order).clone())),
+            None => self.closed.get(id),
+        }
+    }
+
+    /// Bytes the open orders take, their map and timers included.
+    pub fn memory_bytes(&self) -> usize {
+        let entry = size_of::<(Uuid, Box<Order>)>() + 1;
+        let timer = size_of::<(TimeMs, Uuid)>() * 2;
+        self.open.capacity() * entry + self.open.values().map(|order| order.size_bytes() + timer).sum::<usize>()
+    }
+
+    /// Takes the order out, with the deadline it had.
+    fn take(&mut self, id: &Uuid) -> Result<(Option<Box<Order>>, Option<TimeMs>), closed::Error> {
+        match self.open.remove(id) {
+            Some(order) => {
+                let due = self.due_of(&order);
+                Ok((Some(order), due))
+            }
+            None => Ok((self.closed.get(id)?.map(Box::new), None)),
+        }
+    }
+
+    /// Puts the order back where it belongs now.
+    fn put(&mut self, id: Uuid, order: Box<Order>, due_before: Option<TimeMs>) -> Result<(), closed::Error> {
+        let due_after = self.due_of(&order);
+        self.timers.moved(id, due_before, due_after);
+        if order.status().is_final() {
+            self.closed.insert(id, *order)
+        } else {
+            self.open.insert(id, order);
+            Ok(())
+        }
+    }
+
+    fn due_of(&self, order: &Order) -> Option<TimeMs> {
+        deadline(order, &self.settings.policy).map(|deadline| deadline.at)
+    }
+}
+
+/// The order after `event`, in place where there is one.
+fn advance(order: &mut Option<Box<Order>>, event: &Event, at: TimeMs) {
+    match order {
+        Some(order) => domain::advance(order, event, at),
+        None => *order = evolve(None, event, at).map(Box::new),
+    }
+}

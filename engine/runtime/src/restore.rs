@@ -1,0 +1,69 @@
+//! Restoring a partition: its events, from the first to the high watermark.
+//!
+//! The older owner was fenced before this starts, so nothing can be added behind our back: what lies
+//! below the high watermark is all there is.
+
+use std::time::Duration;
+
+use atelier_log::Log;
+use atelier_schemas::Topic;
+
+use crate::closed;
+use crate::partition::{PartitionState, Settings};
+use crate::worker::GROUP;
+
+/// Small enough to stay in the processor's cache between being read and being replayed.
+const BATCH: usize = 1_000;
+const POLL: Duration = Duration::from_millis(500);
+/// Progress is said every so many events.
+const SAY_EVERY: u64 = 1_000_000;
+
+/// Why a partition could not be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log did not answer.
+    #[error(transparent)]
+    Log(#[from] atelier_log::Error),
+    /// The index of ended orders cannot be written.
+    #[error(transparent)]
+    Index(#[from] closed::Error),
+    /// The process is ending.
+    #[error("stopped while restoring")]
+    Stopped,
+}
+
+/// A partition as the log has it.
+pub struct Restored {
+    /// Its state.
+    pub state: PartitionState,
+    /// How many events it took.
+    pub events: u64,
+}
+
+/// Restores a partition. `stopping` is asked between batches.
+///
+/// # Errors
+/// [`Error`]; the caller tries again or gives up, nothing was changed.
+pub fn restore(log: &dyn Log, settings: Settings, stopping: impl Fn() -> bool) -> Result<Restored, Error> {
+    let partition = settings.partition;
+    let next_command = log.committed(GROUP, partition)?;
+    let end = log.end(Topic::Events, partition)?;
+    let mut state = PartitionState::new(settings, next_command)?;
+    let mut events = 0;
+    if end > 0 {
+        let mut reader = log.read(Topic::Events, &[(partition, 0)])?;
+        while reader.position(partition) < end {
+            if stopping() {
+                return Err(Error::Stopped);
+            }
+            for record in &reader.poll(BATCH, POLL)? {
+                state.replay(record)?;
+                events += 1;
+                if events % SAY_EVERY == 0 {
+                    tracing::info!(partition, events, of_about = end, "restoring");
+                }
+            }
+        }
+    }
+    Ok(Restored { state, events })
+}

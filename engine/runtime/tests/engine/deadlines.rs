@@ -1,0 +1,56 @@
+//! Time passes.
+
+use std::sync::atomic::Ordering;
+
+use atelier_schemas::{CommandData, EventData};
+
+use crate::bed::{Bed, attach, create, status};
+
+#[test]
+fn a_job_nobody_takes_goes_to_another_partition() {
+    let mut bed = Bed::running(4);
+    let order = bed.order();
+    bed.ask(order, "customer", create());
+    bed.ask(order, "customer", attach());
+    bed.ask(order, "customer", CommandData::SubmitOrder {});
+    bed.now.fetch_add(31_000, Ordering::SeqCst);
+    let jobs = bed.wait(|bed| Some(bed.jobs()).filter(|jobs| jobs.len() == 2));
+    let attempts: Vec<_> = jobs.iter().map(|(_, job)| job.attempt).collect();
+    assert!(attempts.contains(&1) && attempts.contains(&2));
+    assert_ne!(jobs[0].0, jobs[1].0, "the second attempt lies elsewhere");
+    bed.check_exactly_once();
+}
+
+#[test]
+fn a_missed_deadline_is_written_once_also_across_a_restart() {
+    let mut bed = Bed::running(1);
+    let order = bed.order();
+    bed.ask(order, "customer", create());
+    bed.now.fetch_add(31 * 24 * 3_600_000, Ordering::SeqCst);
+    let missed = |bed: &Bed| bed.events().iter().filter(|event| matches!(event.data, EventData::DeadlineMissed { .. })).count();
+    bed.wait(|bed| (missed(bed) == 1).then_some(()));
+    bed.stop();
+    bed.start();
+    let other = bed.order();
+    assert_eq!(status(&bed.ask(other, "customer", create())), "INITIATED");
+    assert_eq!(missed(&bed), 1);
+    let event = bed.events().into_iter().find(|event| matches!(event.data, EventData::DeadlineMissed { .. })).unwrap();
+    assert_eq!(
+        (event.actor.role.as_str(), event.command_id, event.after.attention.as_slice()),
+        ("engine", None, &["overdue".to_owned()][..])
+    );
+    bed.check_exactly_once();
+}
+
+#[test]
+fn a_deadline_write_that_is_lost_happens_once_all_the_same() {
+    let mut bed = Bed::running(1);
+    let order = bed.order();
+    bed.ask(order, "customer", create());
+    bed.log.inject(atelier_log::memory::Fault::CommitThenLost);
+    bed.now.fetch_add(31 * 24 * 3_600_000, Ordering::SeqCst);
+    bed.wait(|bed| (bed.events().len() == 2).then_some(()));
+    bed.ask(order, "customer", attach());
+    assert_eq!(bed.events().len(), 3);
+    bed.check_exactly_once();
+}
