@@ -1,0 +1,160 @@
+//! One job, from the question for its attempt to the last answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use atelier_schemas::{CommandData, PricingJob, Quote};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::Shared;
+use super::ask::Answered;
+use super::intake::Claim;
+use super::measuring::{Progress, price};
+use super::metrics::{Ended, Metrics};
+use crate::failure::Failure;
+
+/// Runs a job in a span of its own and counts how it ended.
+pub(super) async fn run(shared: Arc<Shared>, job: PricingJob, claim: Claim, slot: OwnedSemaphorePermit) {
+    let span = tracing::info_span!("pricing_job", order_id = %job.order_id, attempt = job.attempt, correlation_id = %job.correlation_id, worker = shared.config.name);
+    async {
+        let mut counted = Counted { metrics: &shared.config.metrics, ended: Ended::Broken };
+        counted.ended = steps(&shared, &job, claim, Arc::new(slot)).await;
+    }
+    .instrument(span)
+    .await;
+}
+
+/// Counts when it goes, so that a job that breaks off is counted too.
+struct Counted<'a> {
+    metrics: &'a Metrics,
+    ended: Ended,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.metrics.count(self.ended);
+    }
+}
+
+async fn steps(shared: &Arc<Shared>, job: &PricingJob, claim: Claim, slot: Arc<OwnedSemaphorePermit>) -> Ended {
+    let repeated = match ask_for(shared, job).await {
+        Answered::Accepted { repeated } => repeated,
+        Answered::Refused { code, detail } => {
+            tracing::info!(code, detail, "the attempt was not granted; skipped");
+            claim.decided();
+            return Ended::Skipped;
+        }
+        Answered::Nothing(why) => {
+            // The claim is dropped undecided: the job comes again.
+            tracing::warn!(why, "nobody granted the attempt; left to other workers");
+            return Ended::Unanswered;
+        }
+    };
+    claim.decided();
+    let _running = Running::new(&shared.config.metrics, shared.waited_seconds(job));
+    let progress = Progress::default();
+    let result = tokio::select! {
+        biased;
+        result = price(shared, job, &progress, slot.clone()) => result,
+        why = lease_lost(shared, job, &progress.percent, repeated) => {
+            tracing::warn!(why, "the lease is lost; the job is dropped, the next attempt belongs to the engine");
+            return Ended::Abandoned;
+        }
+    };
+    finish(shared, job, result).await
+}
+
+/// Asks for the attempt until it is decided; a draining worker stops asking.
+async fn ask_for(shared: &Shared, job: &PricingJob) -> Answered {
+    let data = CommandData::AcceptPricing { attempt: job.attempt, worker: shared.config.name.clone() };
+    let command = shared.command(job, "accept", data);
+    let give_up = async {
+        shared.drained().await;
+        // An answer that is already on its way is still worth having: the lease would be lost otherwise.
+        tokio::time::sleep(shared.config.command_wait).await;
+    };
+    tokio::select! {
+        biased;
+        answered = shared.ask(&command, None) => answered,
+        () = give_up => Answered::Nothing("the worker is draining".to_owned()),
+    }
+}
+
+/// Sends heartbeats; returns only once one is refused.
+async fn lease_lost(shared: &Shared, job: &PricingJob, percent: &AtomicI32, at_once: bool) -> String {
+    let start = if at_once { Instant::now() } else { Instant::now() + shared.config.heartbeat };
+    // The first one goes out at once where the grant is an old answer: its lease may be over already.
+    let mut beats = tokio::time::interval_at(start, shared.config.heartbeat);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for beat in 0_u64.. {
+        beats.tick().await;
+        let data = CommandData::HeartbeatPricing {
+            attempt: job.attempt,
+            worker: shared.config.name.clone(),
+            progress_percent: percent.load(Ordering::Relaxed),
+        };
+        // The time is in the id: after a restart, beat 0 is another command and extends the lease again.
+        let step = format!("heartbeat/{}/{beat}", (shared.clock)());
+        match shared.ask(&shared.command(job, &step, data), None).await {
+            Answered::Accepted { .. } => {}
+            Answered::Refused { code, detail } => return format!("{code}: {detail}"),
+            Answered::Nothing(why) => tracing::warn!(why, "a heartbeat was not answered"),
+        }
+    }
+    unreachable!("nobody counts that far")
+}
+
+async fn finish(shared: &Shared, job: &PricingJob, result: Result<Quote, Failure>) -> Ended {
+    let (attempt, worker) = (job.attempt, shared.config.name.clone());
+    let (step, data, ended) = match result {
+        Ok(quote) => {
+            tracing::info!(minor = quote.price.minor, currency = quote.price.currency, warnings = quote.warnings.len(), "priced");
+            ("complete", CommandData::CompletePricing { attempt, worker, quote }, Ended::Priced)
+        }
+        Err(failure) => {
+            tracing::warn!(failure = failure.kind.code(), detail = failure.detail, "the model could not be priced");
+            let (code, retryable) = (failure.kind.code().to_owned(), failure.kind.retryable());
+            ("fail", CommandData::FailPricing { attempt, worker, failure: code, detail: failure.detail, retryable }, Ended::Failed)
+        }
+    };
+    match shared.ask(&shared.command(job, step, data), Some(shared.config.patience)).await {
+        Answered::Accepted { .. } => ended,
+        Answered::Refused { code, detail } => {
+            tracing::warn!(code, detail, "the result came too late and was refused");
+            Ended::Late
+        }
+        Answered::Nothing(why) => {
+            tracing::error!(why, "nobody took the result; the lease runs out and the engine sends the next attempt");
+            Ended::Unanswered
+        }
+    }
+}
+
+impl Shared {
+    fn waited_seconds(&self, job: &PricingJob) -> f64 {
+        (self.clock)().saturating_sub(job.requested_at).max(0) as f64 / 1000.0
+    }
+}
+
+/// Measures how long a granted job runs, however it ends.
+struct Running<'a> {
+    metrics: &'a Metrics,
+    since: Instant,
+}
+
+impl<'a> Running<'a> {
+    fn new(metrics: &'a Metrics, waited_seconds: f64) -> Self {
+        metrics.wait_seconds.observe(waited_seconds);
+        metrics.running.inc();
+        Self { metrics, since: Instant::now() }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.metrics.running.dec();
+        self.metrics.run_seconds.observe(self.since.elapsed().as_secs_f64());
+    }
+}
