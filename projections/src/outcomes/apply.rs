@@ -1,0 +1,64 @@
+//! How an outcome is kept.
+
+use atelier_schemas::{Outcome, TimeMs};
+use sqlx::AnyConnection;
+
+use crate::runner::{Applied, Decoded, ReadModel, park};
+use crate::store::{Conflict, Table};
+use crate::{Error, Model};
+
+static OUTCOMES: Table = Table::new("outcomes", &["command_id", "decided_at", "outcome"], 1, Conflict::Keep);
+
+/// Answers older than this, by the log's time, are dropped: whoever waits asks within minutes.
+const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
+/// How often the old ones are looked for, by the log's time.
+const PRUNE_EVERY_MS: i64 = 3600 * 1000;
+
+/// The read model.
+#[derive(Default)]
+pub(crate) struct Outcomes {
+    pruned: TimeMs,
+    pruning: Option<TimeMs>,
+}
+
+impl ReadModel for Outcomes {
+    const MODEL: Model = Model::Outcomes;
+    type Body = Outcome;
+
+    async fn apply(&mut self, connection: &mut AnyConnection, records: &[Decoded<Outcome>]) -> Result<Applied, Error> {
+        let mut applied = Applied::default();
+        let mut rows = Vec::with_capacity(records.len());
+        let mut newest = 0;
+        for record in records {
+            match &record.body {
+                Ok(outcome) => {
+                    let json = serde_json::to_string(outcome).expect("plain fields become JSON");
+                    rows.push(vec![outcome.command_id.into(), outcome.time.into(), json.as_str().into()]);
+                    newest = newest.max(outcome.time.min(record.time));
+                    applied.records += 1;
+                }
+                // Answers do not build on one another: the order's next one is as good as any.
+                Err(reason) => {
+                    park(connection, Model::Outcomes, record, reason).await?;
+                    applied.note(Model::Outcomes, record, reason);
+                }
+            }
+        }
+        OUTCOMES.write(connection, rows).await?;
+        if newest > self.pruned + PRUNE_EVERY_MS {
+            sqlx::query("DELETE FROM outcomes WHERE decided_at < $1").bind(newest - KEPT_MS).execute(connection).await?;
+            self.pruning = Some(newest);
+        }
+        Ok(applied)
+    }
+
+    fn committed(&mut self) {
+        if let Some(at) = self.pruning.take() {
+            self.pruned = at;
+        }
+    }
+
+    fn forget(&mut self) {
+        self.pruning = None;
+    }
+}

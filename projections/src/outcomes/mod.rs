@@ -1,0 +1,6 @@
+//! The answers to commands, so that somebody who got 202 can ask later.
+
+mod apply;
+mod query;
+
+pub(crate) use apply::Outcomes;

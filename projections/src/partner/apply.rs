@@ -1,0 +1,80 @@
+//! How an event changes a partner's order.
+
+use atelier_schemas::Event;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+use super::row::{ORDERS, OrderRow};
+use crate::runner::{EventModel, New};
+use crate::show::StoredPrice;
+use crate::store::{Table, Value};
+use crate::{Error, Model};
+
+/// The read model.
+pub(crate) struct Partner;
+
+impl EventModel for Partner {
+    const MODEL: Model = Model::Partner;
+    /// A later event without a row is another channel's order. That a partner's order lost its first
+    /// event shows in the other models, which park it.
+    const SELECTIVE: bool = true;
+    type Row = OrderRow;
+    type Extra = ();
+
+    fn table() -> &'static Table {
+        &ORDERS
+    }
+
+    fn read(row: &AnyRow) -> Result<(Uuid, OrderRow), Error> {
+        let row = OrderRow::read(row)?;
+        Ok((row.order_id, row))
+    }
+
+    fn write(row: &OrderRow) -> Vec<Value> {
+        row.write()
+    }
+
+    fn version(row: &OrderRow) -> i64 {
+        row.version
+    }
+
+    fn create(new: &New<'_>) -> Option<OrderRow> {
+        if new.channel != "partner" {
+            return None;
+        }
+        Some(OrderRow {
+            order_id: new.order_id,
+            partner: new.client.to_owned(),
+            reference: new.reference.map(ToOwned::to_owned),
+            version: 0,
+            seen_version: 0,
+            previous_version: 0,
+            status: String::new(),
+            stage: String::new(),
+            held: false,
+            price: None,
+            created_at: new.time,
+            updated_at: new.time,
+        })
+    }
+
+    fn evolve(row: &mut OrderRow, event: &Event, (): &mut ()) {
+        let mut price = row.price.clone();
+        StoredPrice::follow(&mut price, &event.data);
+        if (&row.status, row.held, &row.price) != (&event.after.status, event.after.held, &price) {
+            row.previous_version = row.seen_version;
+            row.seen_version = event.version;
+        }
+        row.price = price;
+        row.version = event.version;
+        row.status.clone_from(&event.after.status);
+        row.stage.clone_from(&event.after.stage);
+        row.held = event.after.held;
+        row.updated_at = event.time;
+    }
+
+    async fn write_extra(_: &mut AnyConnection, (): ()) -> Result<(), Error> {
+        Ok(())
+    }
+}

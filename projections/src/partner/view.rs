@@ -1,0 +1,53 @@
+//! What a partner reads.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::Price;
+
+/// An order of one partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartnerOrder {
+    /// The order.
+    #[schema(value_type = String, format = "uuid")]
+    pub order_id: Uuid,
+    /// The partner's own name for it.
+    pub reference: Option<String>,
+    /// Public status.
+    pub status: String,
+    /// 1, 2, 3 …
+    pub version: i64,
+    /// Version at which the partner last saw something else: another status, price or hold; 0 when it
+    /// never did.
+    pub previous_version: i64,
+    /// Once calculated.
+    pub price: Option<Price>,
+    /// On hold.
+    pub held: bool,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub updated_at: String,
+    /// What the partner may ask now.
+    pub allowed: Vec<String>,
+    /// Inner stage; does not leave the house.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub stage: String,
+}
+
+/// Which orders. Nothing set: all of the partner's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct PartnerFilter {
+    /// A public status.
+    pub status: Option<String>,
+    /// Exactly this reference.
+    pub reference: Option<String>,
+    /// 1 to 200, 50 when not given.
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+}

@@ -1,0 +1,121 @@
+//! What may be asked of the read models. Each model answers in its own `query.rs`; here is what
+//! concerns all of them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::show::rfc3339;
+use crate::store::{Columns, Select, Store};
+use crate::{Error, OrderView};
+
+/// How long somebody who waits for a version goes without looking, should no change be announced.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// And how long at least between two looks, however often something changes.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
+/// Parked orders listed at most.
+const PARKED_LIMIT: i64 = 1000;
+
+/// Asks the read models. Clones share the connections.
+#[derive(Clone)]
+pub struct Queries {
+    pub(crate) store: Store,
+}
+
+/// An order a read model set aside because one of its records could not be understood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Parked {
+    /// Which read model.
+    pub model: String,
+    /// The order id as text: the key of the record.
+    pub order_id: String,
+    /// Of the record, in the log.
+    pub partition: u32,
+    /// Of the record, in its partition.
+    pub offset: u64,
+    /// What was wrong with it.
+    pub reason: String,
+    /// Later records of the order that were passed over.
+    pub skipped: i64,
+    /// When the log took the record, RFC 3339.
+    pub at: String,
+}
+
+impl Queries {
+    pub(crate) fn of(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// An order at `version` or later; waits for it at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Behind`] when the read model has not got there in time (0: it has no such order);
+    /// otherwise as [`Queries::order`].
+    pub async fn order_at(&self, id: Uuid, version: i64, limit: Duration) -> Result<Option<OrderView>, Error> {
+        let end = Instant::now() + limit;
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            let order = self.order(id).await?;
+            let have = order.as_ref().map_or(0, |order| order.version);
+            if have >= version {
+                return Ok(order);
+            }
+            if Instant::now() >= end {
+                return Err(Error::Behind { wanted: version, have });
+            }
+            let look = (Instant::now() + LOOK_AGAIN).min(end);
+            let pause = (Instant::now() + LOOK_PAUSE).min(end);
+            let _ = tokio::time::timeout_at(look, changes.changed()).await;
+            tokio::time::sleep_until(pause).await;
+        }
+    }
+
+    /// Orders set aside, latest first, at most 1,000.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn parked(&self) -> Result<Vec<Parked>, Error> {
+        let select = Select::text(
+            "SELECT model, record_key, log_partition, log_offset, reason, skipped, parked_at FROM parked ORDER BY parked_at DESC, record_key, model ",
+        );
+        let rows = select.push("LIMIT ?", [PARKED_LIMIT.into()]).all(&self.store).await?;
+        let parked = rows.iter().map(|row| {
+            let mut columns = Columns::of(row);
+            Ok(Parked {
+                model: columns.text()?,
+                order_id: columns.text()?,
+                partition: u32::try_from(columns.int()?).unwrap_or(u32::MAX),
+                offset: columns.int()?.cast_unsigned(),
+                reason: columns.text()?,
+                skipped: columns.int()?,
+                at: rfc3339(columns.int()?),
+            })
+        });
+        parked.collect()
+    }
+
+    /// The next offset each partition of a model (`shop`, `queue`, `crm`, `partner`, `outcomes`) waits for.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn positions(&self, model: &str) -> Result<Vec<(u32, u64)>, Error> {
+        let select = Select::text("SELECT log_partition, next FROM offsets WHERE ");
+        let rows = select.push("model = ? ORDER BY log_partition", [model.into()]).all(&self.store).await?;
+        let positions = rows.iter().map(|row| {
+            let mut columns = Columns::of(row);
+            Ok((u32::try_from(columns.int()?).unwrap_or(u32::MAX), columns.int()?.cast_unsigned()))
+        });
+        positions.collect()
+    }
+
+    /// Counts up whenever something was applied: by this process's runner at once, by another's within
+    /// 50 ms or so. Ask again then. Needs a tokio runtime.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.store.changes()
+    }
+}

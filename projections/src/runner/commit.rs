@@ -1,0 +1,142 @@
+//! One transaction: the offsets and what the records make of the rows.
+
+use std::future::Future;
+use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use atelier_schemas::Framed;
+use sqlx::{AnyConnection, Row};
+
+use super::Positions;
+use super::source::Decoded;
+use crate::{Error, Metrics, Model, Store};
+
+/// Applies records of its topic to its tables.
+pub(crate) trait ReadModel: Send + 'static {
+    const MODEL: Model;
+    type Body: Framed + Send + Sync + 'static;
+
+    /// Writes what the records say, in the transaction given.
+    fn apply(
+        &mut self,
+        connection: &mut AnyConnection,
+        records: &[Decoded<Self::Body>],
+    ) -> impl Future<Output = Result<Applied, Error>> + Send;
+    /// The last [`ReadModel::apply`] was committed.
+    fn committed(&mut self);
+    /// Somebody else may have changed the rows.
+    fn forget(&mut self);
+}
+
+/// What a batch came to.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// Understood, among them those that changed nothing.
+    pub(crate) records: u64,
+    /// Passed over: their order is parked.
+    pub(crate) skipped: u64,
+    /// To be said once the transaction is through.
+    parked: Vec<Notice>,
+}
+
+#[derive(Debug)]
+struct Notice {
+    model: Model,
+    partition: u32,
+    offset: u64,
+    key: String,
+    reason: String,
+}
+
+impl Applied {
+    /// The record's order was parked.
+    pub(crate) fn note<T>(&mut self, model: Model, record: &Decoded<T>, reason: &str) {
+        let Decoded { partition, offset, key, .. } = record;
+        self.parked.push(Notice { model, partition: *partition, offset: *offset, key: key.clone(), reason: reason.to_owned() });
+    }
+
+    fn tell(&self, model: Model, metrics: &Metrics) {
+        metrics.applied.get_or_create(&model.into()).inc_by(self.records);
+        metrics.skipped.get_or_create(&model.into()).inc_by(self.skipped);
+        metrics.parked.get_or_create(&model.into()).inc_by(self.parked.len() as u64);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        metrics.last_applied.get_or_create(&model.into()).set(now);
+        for Notice { model, partition, offset, key, reason } in &self.parked {
+            tracing::error!(
+                model = model.as_str(),
+                partition,
+                offset,
+                order_id = key,
+                reason,
+                "order parked: the read model shows it as it was before this record; repair or upgrade, then rebuild the read model"
+            );
+        }
+    }
+}
+
+/// How a commit ended.
+pub(super) enum Committed {
+    Done,
+    /// The offsets are not where this process believed: another one applied these records, or the
+    /// database lost its last transactions.
+    Moved,
+}
+
+/// Commits records of one model.
+pub(super) struct Committer<R: ReadModel> {
+    pub(super) store: Store,
+    pub(super) metrics: Metrics,
+    pub(super) model: R,
+    /// The offsets as they are in the store.
+    pub(super) stored: Positions,
+}
+
+impl<R: ReadModel> Committer<R> {
+    /// Reads the offsets, adding those of partitions that have none yet. Whatever was believed is
+    /// forgotten when they moved.
+    pub(super) async fn reload(&mut self, partitions: u32) -> Result<(), Error> {
+        const ADD: &str =
+            "INSERT INTO offsets (model, log_partition, next) VALUES ($1, $2, 0) ON CONFLICT (model, log_partition) DO NOTHING";
+        const READ: &str = "SELECT log_partition, next FROM offsets WHERE model = $1";
+        let name = R::MODEL.as_str();
+        if self.stored.is_empty() {
+            let mut transaction = self.store.begin().await?;
+            for partition in 0..partitions {
+                sqlx::query(ADD).bind(name).bind(i64::from(partition)).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+        }
+        let mut now = vec![0; partitions as usize];
+        let mut reader = self.store.reader().await?;
+        for row in sqlx::query(READ).bind(name).fetch_all(&mut *reader).await? {
+            let (partition, next): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            if let Some(slot) = usize::try_from(partition).ok().and_then(|partition| now.get_mut(partition)) {
+                *slot = next.cast_unsigned();
+            }
+        }
+        if now != self.stored {
+            self.model.forget();
+            self.stored = now;
+        }
+        Ok(())
+    }
+
+    /// Commits `records[range]` and moves the offsets to `next`.
+    pub(super) async fn commit(&mut self, records: &[Decoded<R::Body>], range: Range<usize>, next: &[u64]) -> Result<Committed, Error> {
+        const MOVE: &str = "UPDATE offsets SET next = $1 WHERE model = $2 AND log_partition = $3 AND next = $4";
+        let mut transaction = self.store.begin().await?;
+        for (partition, (old, new)) in (0i64..).zip(self.stored.iter().zip(next)).filter(|(_, (old, new))| old != new) {
+            let query = sqlx::query(MOVE).bind(new.cast_signed()).bind(R::MODEL.as_str()).bind(partition).bind(old.cast_signed());
+            if query.execute(&mut *transaction).await?.rows_affected() != 1 {
+                transaction.rollback().await?;
+                return Ok(Committed::Moved);
+            }
+        }
+        let applied = self.model.apply(&mut transaction, &records[range]).await?;
+        transaction.commit().await?;
+        self.model.committed();
+        self.stored = next.to_vec();
+        applied.tell(R::MODEL, &self.metrics);
+        Ok(Committed::Done)
+    }
+}

@@ -1,0 +1,217 @@
+//! Works out the rows of a model of orders.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::Future;
+
+use atelier_domain::{Stage, Status};
+use atelier_schemas::{Customer, Event, EventData, Item, TimeMs};
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+use super::cache::{Cache, Entry};
+use super::commit::{Applied, ReadModel};
+use super::parking::{self, PARKED, park};
+use super::source::Decoded;
+use crate::store::{Columns, Table, Value};
+use crate::{Error, Model};
+
+/// A read model with one row per order.
+pub(crate) trait EventModel: Send + 'static {
+    const MODEL: Model;
+    /// Not every order has a row: a later event without one is no gap.
+    const SELECTIVE: bool = false;
+    /// Of the table of orders.
+    type Row: Clone + Send + Sync;
+    /// What else a batch writes.
+    type Extra: Default + Send;
+
+    /// The table of orders; its first column is the id.
+    fn table() -> &'static Table;
+    fn read(row: &AnyRow) -> Result<(Uuid, Self::Row), Error>;
+    fn write(row: &Self::Row) -> Vec<Value>;
+    fn version(row: &Self::Row) -> i64;
+    /// The row of a new order, before its first event is applied; `None` when it is not this model's.
+    fn create(new: &New<'_>) -> Option<Self::Row>;
+    /// Applies the next event, the first one too.
+    fn evolve(row: &mut Self::Row, event: &Event, extra: &mut Self::Extra);
+    fn write_extra(connection: &mut AnyConnection, extra: Self::Extra) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// What a new order brings.
+pub(crate) struct New<'e> {
+    pub(crate) order_id: Uuid,
+    pub(crate) time: TimeMs,
+    pub(crate) channel: &'e str,
+    pub(crate) client: &'e str,
+    pub(crate) reference: Option<&'e str>,
+    pub(crate) customer: Option<&'e Customer>,
+    pub(crate) item: &'e Item,
+}
+
+/// Applies events to a model of orders.
+pub(crate) struct Events<M: EventModel> {
+    cache: Cache<M::Row>,
+    /// What the open transaction makes of the orders it touches.
+    staged: HashMap<Uuid, Entry<M::Row>>,
+    /// Whether any order is parked, once known.
+    any_parked: Option<bool>,
+}
+
+impl<M: EventModel> Default for Events<M> {
+    fn default() -> Self {
+        Self { cache: Cache::default(), staged: HashMap::new(), any_parked: None }
+    }
+}
+
+impl<M: EventModel> ReadModel for Events<M> {
+    const MODEL: Model = M::MODEL;
+    type Body = Event;
+
+    async fn apply(&mut self, connection: &mut AnyConnection, records: &[Decoded<Event>]) -> Result<Applied, Error> {
+        self.staged.clear();
+        self.load(connection, records).await?;
+        let mut applied = Applied::default();
+        let mut extra = M::Extra::default();
+        let mut touched = HashSet::new();
+        let mut skipped: BTreeMap<&str, i64> = BTreeMap::new();
+        for record in records {
+            let key = Uuid::parse_str(&record.key).ok();
+            if key.is_some_and(|id| matches!(self.staged.get(&id), Some(Entry::Parked))) {
+                *skipped.entry(&record.key).or_default() += 1;
+                applied.skipped += 1;
+                continue;
+            }
+            match self.step(record, key, &mut extra) {
+                Ok(Some(id)) => {
+                    touched.insert(id);
+                    applied.records += 1;
+                }
+                Ok(None) => applied.records += 1,
+                Err(reason) => {
+                    park(connection, M::MODEL, record, &reason).await?;
+                    applied.note(M::MODEL, record, &reason);
+                    self.any_parked = Some(true);
+                    // What its earlier events made of the order stays and is written below.
+                    if let Some(id) = key
+                        && let Some(Entry::Row(row)) = self.staged.insert(id, Entry::Parked)
+                        && touched.remove(&id)
+                    {
+                        M::table().write(connection, vec![M::write(&row)]).await?;
+                    }
+                }
+            }
+        }
+        for (key, records) in skipped {
+            parking::skip(connection, M::MODEL, key, records).await?;
+        }
+        let rows = touched.iter().filter_map(|id| match self.staged.get(id) {
+            Some(Entry::Row(row)) => Some(M::write(row)),
+            _ => None,
+        });
+        M::table().write(connection, rows.collect()).await?;
+        M::write_extra(connection, extra).await?;
+        Ok(applied)
+    }
+
+    fn committed(&mut self) {
+        for (id, entry) in self.staged.drain() {
+            self.cache.put(id, entry);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.staged.clear();
+        self.cache.forget();
+        self.any_parked = None;
+    }
+}
+
+impl<M: EventModel> Events<M> {
+    /// Brings what is known of the records' orders into `staged`.
+    async fn load(&mut self, connection: &mut AnyConnection, records: &[Decoded<Event>]) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for id in records.iter().filter_map(|record| Uuid::parse_str(&record.key).ok()) {
+            if self.staged.contains_key(&id) {
+                continue;
+            }
+            let known = self.cache.get(&id).cloned();
+            if known.is_none() {
+                missing.push(Value::from(id));
+            }
+            self.staged.insert(id, known.unwrap_or(Entry::Absent));
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for row in M::table().read(connection, &missing).await? {
+            let (id, row) = M::read(&row)?;
+            self.staged.insert(id, Entry::Row(row));
+        }
+        let any = match self.any_parked {
+            Some(any) => any,
+            None => parking::any(connection, M::MODEL).await?,
+        };
+        self.any_parked = Some(any);
+        if any {
+            for row in PARKED.read(connection, &missing).await? {
+                let mut columns = Columns::of(&row);
+                let (key, model) = (columns.text()?, columns.text()?);
+                if let (Ok(id), true) = (Uuid::parse_str(&key), model == M::MODEL.as_str()) {
+                    self.staged.insert(id, Entry::Parked);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies one record to what is staged. The id of the row that changed, `None` when there is nothing
+    /// to change, or why the record cannot be understood.
+    fn step(&mut self, record: &Decoded<Event>, key: Option<Uuid>, extra: &mut M::Extra) -> Result<Option<Uuid>, String> {
+        let event = record.body.as_ref().map_err(Clone::clone)?;
+        let id = event.order_id;
+        if key != Some(id) {
+            return Err(format!("the key of the record is not the order it is about, {id}"));
+        }
+        if event.after.stage.parse::<Stage>().is_err() || event.after.status.parse::<Status>().is_err() {
+            let after = &event.after;
+            return Err(format!(
+                "unknown stage {:?} or status {:?}: this program is older than the engine that wrote it",
+                after.stage, after.status
+            ));
+        }
+        let entry = self.staged.entry(id).or_insert(Entry::Absent);
+        if let Entry::Absent = entry {
+            match (&event.data, event.version) {
+                (EventData::OrderCreated { channel, client, reference, customer, item }, 1) => {
+                    let new = New {
+                        order_id: id,
+                        time: event.time,
+                        channel,
+                        client,
+                        reference: reference.as_deref(),
+                        customer: customer.as_ref(),
+                        item,
+                    };
+                    match M::create(&new) {
+                        Some(row) => *entry = Entry::Row(row),
+                        None => return Ok(None),
+                    }
+                }
+                (_, 1) => return Err(format!("version 1 is {} where an order begins with OrderCreated", event.type_name)),
+                _ if M::SELECTIVE => return Ok(None),
+                (_, version) => return Err(format!("version {version} without the ones before it")),
+            }
+        }
+        let Entry::Row(row) = entry else { return Ok(None) };
+        let have = M::version(row);
+        if event.version <= have {
+            return Ok(None);
+        }
+        if event.version != have + 1 {
+            return Err(format!("version {} follows version {have}", event.version));
+        }
+        M::evolve(row, event, extra);
+        Ok(Some(id))
+    }
+}

@@ -1,0 +1,15 @@
+//! Events go into a log in memory, rows come out of SQLite and of PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod bed;
+mod equality;
+mod opening;
+mod outage;
+mod outcomes;
+mod paging;
+mod poison;
+mod restart;
+mod script;
+mod views;
+mod waiting;
