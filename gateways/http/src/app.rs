@@ -1,0 +1,89 @@
+//! What the handlers work with.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+
+use atelier_blobs::Blobs;
+use atelier_log::client::Client;
+use atelier_projections::Queries;
+use prometheus_client::registry::Registry;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::problem::{Code, Refusal};
+use crate::telemetry::Metrics;
+
+/// What the composition root hands in.
+#[derive(Clone)]
+pub struct App {
+    /// Sends commands and waits for their outcomes.
+    pub client: Client,
+    /// Answers from the read models.
+    pub queries: Queries,
+    /// Bytes of models and previews.
+    pub blobs: Blobs,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Fresh ids for commands that bring no idempotency key.
+    pub ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    /// Limits and policies.
+    pub config: Config,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Once cancelled, live streams end, so that a graceful shutdown does not wait for them.
+    pub stop: CancellationToken,
+}
+
+/// The state of the router: the [`App`] and what is bounded across requests. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Gateway(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) app: App,
+    /// What `/metrics` shows.
+    pub(crate) registry: Arc<Mutex<Registry>>,
+    /// One permit per open live stream.
+    streams: Arc<Semaphore>,
+    /// One permit per reader of the log.
+    readers: Arc<Semaphore>,
+    /// One probe of the log at a time: a log that hangs must not eat the blocking threads.
+    pub(crate) log_probe: Arc<Semaphore>,
+}
+
+impl Gateway {
+    pub(crate) fn new(app: App, registry: Arc<Mutex<Registry>>) -> Self {
+        let (streams, readers) = (app.config.max_streams, app.config.max_readers);
+        Self(Arc::new(Inner {
+            app,
+            registry,
+            streams: Arc::new(Semaphore::new(streams)),
+            readers: Arc::new(Semaphore::new(readers)),
+            log_probe: Arc::new(Semaphore::new(1)),
+        }))
+    }
+
+    /// A place among the live streams, given back when dropped.
+    pub(crate) fn stream_permit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        permit(&self.streams, self.app.config.max_streams, "live streams")
+    }
+
+    /// A place among the readers of the log, given back when dropped.
+    pub(crate) fn reader_permit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        permit(&self.readers, self.app.config.max_readers, "readers of the event log")
+    }
+}
+
+impl Deref for Gateway {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+fn permit(semaphore: &Arc<Semaphore>, limit: usize, what: &str) -> Result<OwnedSemaphorePermit, Refusal> {
+    Arc::clone(semaphore).try_acquire_owned().map_err(|_| {
+        Refusal::new(Code::Busy, format!("All {limit} {what} of this gateway are taken. Try again in a moment.")).retry_after_s(5)
+    })
+}

@@ -1,0 +1,16 @@
+//! `/carrier/v1`: carriers' messages, signed.
+
+mod command;
+mod deliveries;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::Gateway;
+
+const BASE: &str = "/carrier/v1";
+const TAG: &str = "carrier";
+
+pub(crate) fn routes() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(deliveries::deliveries)).routes(routes!(command::command))
+}

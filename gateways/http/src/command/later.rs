@@ -1,0 +1,50 @@
+//! What came of a command that was answered with 202.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::answer::{Accepted, Settled, settle};
+use crate::app::Gateway;
+use crate::problem::{Problem, Refusal};
+use crate::read::store_refusal;
+
+/// What came of a command.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CommandState {
+    /// The command.
+    command_id: Uuid,
+    /// Whether there is an outcome. While there is none the answer's status is 202.
+    decided: bool,
+    /// When it was accepted: the answer it would have had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<Accepted>,
+    /// When it was refused: the answer it would have had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Problem>,
+}
+
+/// The outcome, 200; or 202 while there is none. A command nobody sent looks like one that is not
+/// decided yet: the log is not searched for it. With `channel`, other channels' orders look so too.
+pub(crate) async fn command_state(gateway: &Gateway, command_id: Uuid, channel: Option<&str>) -> Result<Response, Refusal> {
+    let queries = &gateway.app.queries;
+    let mut outcome = queries.outcome(command_id).await.map_err(store_refusal)?;
+    if let (Some(found), Some(channel)) = (&outcome, channel) {
+        let owner = queries.owner_of(found.order_id).await.map_err(store_refusal)?;
+        if owner.is_some_and(|(owner, _)| owner != channel) {
+            outcome = None;
+        }
+    }
+    let Some(outcome) = outcome else {
+        let state = CommandState { command_id, decided: false, accepted: None, refused: None };
+        return Ok((StatusCode::ACCEPTED, axum::Json(state)).into_response());
+    };
+    let (accepted, refused) = match settle(outcome) {
+        Ok(Settled::Accepted { accepted, .. }) => (Some(accepted), None),
+        Ok(Settled::Pending { .. }) => (None, None),
+        Err(refusal) => (None, Some(refusal.into_problem())),
+    };
+    Ok(axum::Json(CommandState { command_id, decided: true, accepted, refused }).into_response())
+}

@@ -1,0 +1,164 @@
+//! Limits and policies of the gateway, and what makes them impossible.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::router::Surface;
+
+/// What the composition root sets.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long a command waits for its outcome before the answer is 202.
+    pub decide_limit: Duration,
+    /// How long `?wait_version=N` waits for that version.
+    pub wait_version_limit: Duration,
+    /// The largest model.
+    pub upload_limit_bytes: u64,
+    /// The largest JSON body.
+    pub body_limit_bytes: usize,
+    /// How long a JSON body may take to arrive, and a model to send its next bytes.
+    pub body_idle_limit: Duration,
+    /// Who is believed to be staff.
+    pub staff: StaffPolicy,
+    /// Shared with the carrier; without it no delivery is taken.
+    pub carrier_secret: Option<Secret>,
+    /// Live streams open at once; one more is told to come back.
+    pub max_streams: usize,
+    /// Readers of the event log at once; one more is told to come back.
+    pub max_readers: usize,
+}
+
+impl Default for Config {
+    /// The limits of the contract, staff refused, no carrier.
+    fn default() -> Self {
+        Self {
+            decide_limit: Duration::from_secs(5),
+            wait_version_limit: Duration::from_secs(10),
+            upload_limit_bytes: 64 * 1024 * 1024,
+            body_limit_bytes: 64 * 1024,
+            body_idle_limit: Duration::from_secs(30),
+            staff: StaffPolicy::Closed,
+            carrier_secret: None,
+            max_streams: 1000,
+            max_readers: 8,
+        }
+    }
+}
+
+/// Who is believed to be staff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StaffPolicy {
+    /// `X-Staff: NAME;ROLE` is taken at its word. Only where nobody but this machine can call.
+    LoopbackTrust,
+    /// Nobody is staff: for gateways that serve no staff surface.
+    Closed,
+}
+
+impl StaffPolicy {
+    /// The policy for staff surfaces listening on `listen`.
+    ///
+    /// # Errors
+    /// [`Error::StaffWithoutLogin`] unless `listen` is a loopback address.
+    ///
+    /// # Examples
+    /// ```
+    /// use atelier_http::StaffPolicy;
+    /// assert!(StaffPolicy::for_listen("127.0.0.1:8080".parse()?).is_ok());
+    /// assert!(StaffPolicy::for_listen("0.0.0.0:8080".parse()?).is_err());
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn for_listen(listen: SocketAddr) -> Result<Self, Error> {
+        if listen.ip().to_canonical().is_loopback() { Ok(Self::LoopbackTrust) } else { Err(Error::StaffWithoutLogin(listen)) }
+    }
+
+    /// The policy for these surfaces on `listen`: [`StaffPolicy::Closed`] when none of them is for staff.
+    ///
+    /// # Errors
+    /// As [`StaffPolicy::for_listen`], when one of them is.
+    pub fn for_surfaces(listen: SocketAddr, surfaces: &[Surface]) -> Result<Self, Error> {
+        if surfaces.iter().any(|surface| surface.is_for_staff()) { Self::for_listen(listen) } else { Ok(Self::Closed) }
+    }
+}
+
+/// A shared secret. Shows nothing of itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+/// The shortest secret worth signing with; the Standard Webhooks specification asks for 24 to 64.
+const SECRET_MIN_BYTES: usize = 24;
+
+impl Secret {
+    /// Reads `whsec_<base64>` (Standard Webhooks), or takes any other text as its bytes.
+    ///
+    /// # Errors
+    /// [`Error::Secret`] when it is shorter than 24 bytes, or `whsec_` is not followed by base64.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        use base64::Engine as _;
+        let bytes = match text.trim().strip_prefix("whsec_") {
+            Some(encoded) => base64::engine::general_purpose::STANDARD
+                .decode(encoded)
+                .map_err(|_| Error::Secret("`whsec_` must be followed by base64".into()))?,
+            None => text.trim().as_bytes().to_vec(),
+        };
+        if bytes.len() < SECRET_MIN_BYTES {
+            return Err(Error::Secret(format!("it has {} bytes, at least {SECRET_MIN_BYTES} are needed", bytes.len())));
+        }
+        Ok(Self(bytes))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// A configuration that cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Anybody who reaches the address could claim to be staff.
+    #[error(
+        "--listen {0} is reachable from other machines and no login is configured, so anybody could act as staff; \
+         listen on 127.0.0.1 (or ::1), or serve only surfaces that need no staff (shop, carrier)"
+    )]
+    StaffWithoutLogin(SocketAddr),
+    /// A secret that protects nothing.
+    #[error("the carrier secret cannot be used: {0}; make one with `openssl rand -base64 32` and write it as whsec_<that>")]
+    Secret(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staff_surfaces_need_a_loopback_address() {
+        let everywhere: SocketAddr = "0.0.0.0:8080".parse().expect("an address");
+        for local in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(StaffPolicy::for_listen(local.parse().expect("an address")), Ok(StaffPolicy::LoopbackTrust), "{local}");
+        }
+        for open in ["0.0.0.0:1", "10.1.2.3:1", "[::]:1"] {
+            let error = StaffPolicy::for_listen(open.parse().expect("an address")).expect_err(open);
+            assert!(error.to_string().contains("no login is configured"), "{error}");
+        }
+        assert_eq!(StaffPolicy::for_surfaces(everywhere, &[Surface::Shop, Surface::Carrier]), Ok(StaffPolicy::Closed));
+        assert!(StaffPolicy::for_surfaces(everywhere, &[Surface::Shop, Surface::Mes]).is_err());
+    }
+
+    #[test]
+    fn a_secret_is_long_enough_and_never_shown() {
+        let secret = Secret::parse("a secret of the carrier, long enough").expect("long enough");
+        assert_eq!(format!("{secret:?}"), "Secret(redacted)");
+        assert!(!format!("{:?}", Config { carrier_secret: Some(secret), ..Config::default() }).contains("carrier,"));
+        assert!(Secret::parse("short").is_err());
+        assert!(Secret::parse("whsec_!!!").is_err());
+        let encoded = Secret::parse("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5").expect("base64");
+        assert_eq!(encoded.as_bytes(), b"012345678901234567890123456789");
+    }
+}

@@ -1,0 +1,25 @@
+//! `GET /crm/v1/commands/{id}`: what came of a command that was answered with 202.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::TAG;
+use crate::app::Gateway;
+use crate::command::{CommandState, command_state};
+use crate::extract::{CommandId, CommandPath, Sales};
+use crate::problem::{Problem, Refusal};
+
+/// Ask what came of a command
+#[utoipa::path(
+    get, path = "/crm/v1/commands/{id}", operation_id = "crm_command", tag = TAG, security(("staff" = [])),
+    params(CommandPath),
+    responses(
+        (status = 200, description = "Decided", body = CommandState),
+        (status = 202, description = "Not decided yet, or never sent", body = CommandState),
+        (status = 404, description = "Not a command's id", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The read model is away", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn command(State(gateway): State<Gateway>, _: Sales, CommandId(id): CommandId) -> Result<Response, Refusal> {
+    command_state(&gateway, id, None).await
+}

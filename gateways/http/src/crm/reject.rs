@@ -1,0 +1,27 @@
+//! `POST /crm/v1/orders/{id}/reject`: it will not be made.
+
+use atelier_schemas::CommandData;
+use axum::extract::State;
+
+use super::{TAG, desk};
+use crate::app::Gateway;
+use crate::command::{Accepted, Ask, Reason, Refusals, Settled};
+use crate::extract::{CommandParams, Json, OrderId, OrderPath, Sales, Terms};
+use crate::problem::Refusal;
+
+/// Reject an order
+#[utoipa::path(
+    post, path = "/crm/v1/orders/{id}/reject", operation_id = "crm_reject", tag = TAG, security(("staff" = [])),
+    params(OrderPath, CommandParams), request_body = Reason,
+    responses((status = 200, description = "Done", body = Accepted), Refusals),
+)]
+pub(crate) async fn reject(
+    State(gateway): State<Gateway>,
+    Sales(actor): Sales,
+    OrderId(id): OrderId,
+    terms: Terms,
+    Json(body): Json<Reason>,
+) -> Result<Settled, Refusal> {
+    let reason = body.checked()?;
+    desk(&gateway, actor, terms).send(Ask::new(id, "reject", CommandData::RejectOrder { reason })).await
+}

@@ -1,0 +1,26 @@
+//! `POST /mes/v1/orders/{id}/pack`: the piece is in its box.
+
+use atelier_schemas::CommandData;
+use axum::extract::State;
+
+use super::{TAG, bench};
+use crate::app::Gateway;
+use crate::command::{Accepted, Ask, Refusals, Settled};
+use crate::extract::{Bench, CommandParams, JsonOrNothing, Nothing, OrderId, OrderPath, Terms};
+use crate::problem::Refusal;
+
+/// Pack an order
+#[utoipa::path(
+    post, path = "/mes/v1/orders/{id}/pack", operation_id = "mes_pack", tag = TAG, security(("staff" = [])),
+    params(OrderPath, CommandParams), request_body = Option<Nothing>,
+    responses((status = 200, description = "Done", body = Accepted), Refusals),
+)]
+pub(crate) async fn pack(
+    State(gateway): State<Gateway>,
+    Bench(actor): Bench,
+    OrderId(id): OrderId,
+    terms: Terms,
+    _: JsonOrNothing<Nothing>,
+) -> Result<Settled, Refusal> {
+    bench(&gateway, actor, terms).send(Ask::new(id, "pack", CommandData::PackOrder {})).await
+}

@@ -1,0 +1,108 @@
+//! One order and its history.
+
+use atelier_projections::{OrderView, TimelineEntry};
+use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::store_refusal;
+use crate::app::Gateway;
+use crate::command::etag;
+use crate::problem::Refusal;
+
+/// Read your own writes.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WaitVersion {
+    /// Wait until the read model has seen this version of the order, as the command's answer gave it.
+    #[param(minimum = 1)]
+    pub(crate) wait_version: Option<i64>,
+}
+
+/// The order, for whoever may see orders of `channel` (`None`: of any).
+///
+/// # Errors
+/// 404 when there is none, or none the caller may see; 503 when the read model is away, or has not
+/// seen the version asked for: whoever knows a version knows that the order exists.
+pub(crate) async fn find(gateway: &Gateway, order_id: Uuid, channel: Option<&str>, wait: &WaitVersion) -> Result<OrderView, Refusal> {
+    let app = &gateway.app;
+    let found = match wait.wait_version {
+        Some(version) => app.queries.order_at(order_id, version, app.config.wait_version_limit).await,
+        None => app.queries.order(order_id).await,
+    };
+    match found {
+        Ok(Some(order)) if channel.is_none_or(|channel| order.channel == channel) => Ok(order),
+        Ok(_) => Err(Refusal::unknown_order(order_id)),
+        Err(error) => Err(store_refusal(error).order(order_id)),
+    }
+}
+
+/// An order's history.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct History {
+    order_id: Uuid,
+    /// Oldest first.
+    items: Vec<TimelineEntry>,
+    /// Always null: a history comes whole.
+    next: Option<String>,
+}
+
+impl History {
+    pub(crate) fn new(order_id: Uuid, items: Vec<TimelineEntry>) -> Self {
+        Self { order_id, items, next: None }
+    }
+}
+
+/// What happened to the order, oldest first.
+pub(crate) async fn timeline(gateway: &Gateway, order_id: Uuid) -> Result<Vec<TimelineEntry>, Refusal> {
+    gateway.app.queries.timeline(order_id).await.map_err(|error| store_refusal(error).order(order_id))
+}
+
+/// Nothing happens to an order in this status any more.
+pub(crate) fn is_final(status: &str) -> bool {
+    matches!(status, "CLOSED" | "CANCELLED")
+}
+
+/// An order as an answer: with its `ETag`, or 304 when the caller has this version.
+pub(crate) struct Found {
+    order: OrderView,
+    known: bool,
+}
+
+impl Found {
+    pub(crate) fn new(order: OrderView, headers: &HeaderMap) -> Self {
+        let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|tags| names(tags, order.version));
+        Self { order, known }
+    }
+}
+
+/// Whether a list of tags names the version; comparison is weak, as RFC 9110 has it for `If-None-Match`.
+fn names(tags: &str, version: i64) -> bool {
+    let tag = format!("\"{version}\"");
+    tags.split(',').map(str::trim).any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag)
+}
+
+impl IntoResponse for Found {
+    fn into_response(self) -> Response {
+        let headers = [(ETAG, etag(self.order.version)), (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))];
+        if self.known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, axum::Json(self.order)).into_response() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn tags_are_compared_weakly() {
+        for (tags, known) in
+            [("\"3\"", true), ("W/\"3\"", true), ("\"1\", \"3\"", true), ("*", true), ("\"33\"", false), ("3", false), ("", false)]
+        {
+            assert_eq!(names(tags, 3), known, "{tags}");
+        }
+    }
+}

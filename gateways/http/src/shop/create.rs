@@ -1,0 +1,95 @@
+//! `POST /shop/v1/orders`: a new order.
+
+use atelier_schemas::{CommandData, Customer, Item};
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{BASE, CHANNEL, TAG, customer};
+use crate::app::Gateway;
+use crate::command::{Accepted, Ask, Refusals, create_command_id, order_id_of};
+use crate::extract::{CreateKey, CreateParams, Json};
+use crate::problem::Refusal;
+use crate::validate::Check;
+
+/// The most pieces of one order.
+const QUANTITY_MAX: i32 = 10_000;
+
+/// What is ordered, and by whom.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "customer": {"name": "Jane Roe", "email": "jane@example.org"},
+    "item": {"material": "silver-925", "quantity": 1, "finish": "polished"}
+}))]
+pub(crate) struct NewOrder {
+    customer: NewCustomer,
+    item: NewItem,
+}
+
+/// Personal data.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewCustomer {
+    /// 1 to 200 characters.
+    name: String,
+    /// Where the order's news go.
+    email: String,
+}
+
+/// What is to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewItem {
+    /// A material of the price book, for example `silver-925`.
+    material: String,
+    /// Pieces, 1 to 10000.
+    #[schema(minimum = 1, maximum = 10000)]
+    quantity: i32,
+    /// `polished`, `matte` or `raw`.
+    finish: String,
+}
+
+impl NewOrder {
+    fn checked(self) -> Result<CommandData, Refusal> {
+        let mut check = Check::new();
+        check.text("customer.name", &self.customer.name, 200);
+        check.email("customer.email", &self.customer.email);
+        check.slug("item.material", &self.item.material, "silver-925");
+        check.range("item.quantity", self.item.quantity, 1, QUANTITY_MAX);
+        check.slug("item.finish", &self.item.finish, "polished");
+        check.done()?;
+        Ok(CommandData::CreateOrder {
+            channel: CHANNEL.into(),
+            client: CHANNEL.into(),
+            reference: None,
+            customer: Some(Customer { name: self.customer.name, email: self.customer.email }),
+            item: Item { material: self.item.material, quantity: self.item.quantity, finish: self.item.finish },
+        })
+    }
+}
+
+/// Create an order
+///
+/// `Idempotency-Key` is required. The same key and body give the same order and answer for ever; the
+/// same key with another body is refused with 422.
+#[utoipa::path(
+    post, path = "/shop/v1/orders", operation_id = "shop_create", tag = TAG,
+    params(CreateParams), request_body = NewOrder,
+    responses(
+        (status = 201, description = "Created; `Location` and `ETag` are set", body = Accepted),
+        (status = 200, description = "Dry run: what would happen", body = Accepted),
+        Refusals,
+    ),
+)]
+pub(crate) async fn create(
+    State(gateway): State<Gateway>,
+    CreateKey(key, terms): CreateKey,
+    Json(body): Json<NewOrder>,
+) -> Result<Response, Refusal> {
+    let data = body.checked()?;
+    let order_id = order_id_of(CHANNEL, &key);
+    let ask = Ask::new(order_id, "create", data).with_command_id(create_command_id(order_id));
+    Ok(customer(&gateway, terms).send(ask).await?.created(BASE))
+}

@@ -1,0 +1,99 @@
+//! Carriers' messages: believed when signed, done once.
+
+use atelier_http::{Secret, signature};
+use atelier_schemas::Topic;
+use axum::body::Body;
+use axum::http::Request;
+
+use crate::house::{House, NOW_MS, post, secret};
+
+const BODY: &str = r#"{"carrier":"dhl","tracking":"T1","status":"delivered","delivered_at":"2026-01-02T03:00:00Z"}"#;
+
+fn message(secret: &Secret, id: &str, time_s: i64, body: &str) -> Request<Body> {
+    let signed = signature::sign(secret, id, time_s, body.as_bytes());
+    let head = post("/carrier/v1/deliveries").header("webhook-id", id).header("webhook-timestamp", time_s.to_string());
+    head.header("webhook-signature", signed).body(Body::from(body.to_owned())).expect("a request")
+}
+
+fn recent(id: &str, body: &str) -> Request<Body> {
+    message(&secret(), id, NOW_MS / 1000, body)
+}
+
+async fn shipped(house: &House) -> uuid::Uuid {
+    let id = house.order("a").await;
+    house.post_as("Ann;operator", &format!("/mes/v1/orders/{id}/ship"), r#"{"carrier":"dhl","tracking":"T1"}"#).await.expect(200);
+    house.get(&format!("/shop/v1/orders/{id}?wait_version=2")).await.expect(200);
+    id
+}
+
+#[tokio::test]
+async fn a_delivery_closes_its_order_once() {
+    let house = House::new().await;
+    let id = shipped(&house).await;
+    let first = house.call(recent("m1", BODY)).await.expect(200);
+    assert_eq!((first.id(), first.json()["status"].as_str()), (id, Some("CLOSED")));
+    let events = house.log.count(Topic::Events);
+    let again = house.call(recent("m1", BODY)).await.expect(200);
+    assert_eq!((again.bytes, house.log.count(Topic::Events)), (first.bytes, events));
+    house.call(recent("m2", BODY)).await.refused(409, "not_allowed", "not possible in this status");
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_believed_does_nothing() {
+    let house = House::new().await;
+    shipped(&house).await;
+    let before = house.log.count(Topic::Commands);
+    let now = NOW_MS / 1000;
+    house.call(message(&secret(), "m1", now - 301, BODY)).await.refused_field(
+        401,
+        "unauthenticated",
+        "webhook-timestamp",
+        "more than five minutes from our time",
+    );
+    house.call(message(&secret(), "m1", now + 301, BODY)).await.refused_field(
+        401,
+        "unauthenticated",
+        "webhook-timestamp",
+        "more than five minutes",
+    );
+    let other = Secret::parse("somebody else's secret, as long").expect("long enough");
+    house.call(message(&other, "m1", now, BODY)).await.refused_field(
+        401,
+        "unauthenticated",
+        "webhook-signature",
+        "does not match the message",
+    );
+    let mut changed = recent("m1", BODY);
+    *changed.body_mut() = Body::from(BODY.replace("T1", "T2"));
+    house.call(changed).await.refused_field(401, "unauthenticated", "webhook-signature", "does not match the message");
+    for header in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        let mut without = recent("m1", BODY);
+        without.headers_mut().remove(header);
+        house.call(without).await.refused_field(401, "unauthenticated", header, "is missing. Sign the message");
+    }
+    let mut odd = recent("m1", BODY);
+    odd.headers_mut().insert("webhook-timestamp", "now".parse().expect("a value"));
+    house.call(odd).await.refused_field(401, "unauthenticated", "webhook-timestamp", "Send seconds since 1970.");
+    assert_eq!(house.log.count(Topic::Commands), before);
+
+    let house = House::with(|config| config.carrier_secret = None).await;
+    house.call(recent("m1", BODY)).await.refused(401, "unauthenticated", "No secret is agreed with a carrier here");
+}
+
+#[tokio::test]
+async fn a_believed_message_can_still_be_wrong() {
+    let house = House::new().await;
+    shipped(&house).await;
+    house.call(recent("m1", &BODY.replace("T1", "T9"))).await.refused(404, "unknown_parcel", "Check both; a parcel just shipped");
+    for (from, to, field, words) in [
+        ("delivered\"", "lost\"", "status", "`delivered`"),
+        ("2026-01-02T03:00:00Z", "yesterday", "delivered_at", "is not a time. Send RFC 3339"),
+        ("2026-01-02T03:00:00Z", "2027-01-02T03:00:00Z", "delivered_at", "is in the future"),
+        ("\"carrier\"", "\"van\":1,\"carrier\"", "van", "is not known"),
+        ("dhl", "D H L", "carrier", "is not a name of ours"),
+    ] {
+        house.call(recent("m2", &BODY.replace(from, to))).await.refused_field(422, "invalid", field, words);
+    }
+    house.call(recent("m3", "{")).await.refused(400, "malformed", "is not JSON");
+    house.call(recent("m4", &" ".repeat(70_000))).await.refused(413, "too_large", "65536 bytes");
+}

@@ -1,0 +1,19 @@
+//! The surfaces over a real log (in memory), real read models (SQLite in a folder of the test's own)
+//! and a small engine that follows a script (`engine`).
+
+mod carrier;
+mod commands;
+mod create;
+mod crm;
+mod document;
+mod engine;
+mod events;
+mod house;
+mod logs;
+mod mes;
+mod model;
+mod ops;
+mod reads;
+mod served;
+mod staff;
+mod streams;
