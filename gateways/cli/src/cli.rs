@@ -1,0 +1,248 @@
+//! The command line: names, help, examples.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use atelier_http::Surface;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+use crate::config_file;
+use crate::settings::Settings;
+use crate::telemetry::Voice;
+
+/// Event-sourced order lifecycle engine for makers of made-to-order jewellery.
+#[derive(Parser, Debug)]
+#[command(name = "atelier", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Every flag has an environment variable ATELIER_<FLAG> and a key in atelier.toml; \
+the flag wins over the variable, the variable over the file.\n\n\
+Examples:\n  atelier demo                       see it work, in a temporary folder\n  atelier up                         everything in one process, data in ./data\n  \
+atelier up --log kafka://k1:9092 --store postgres://atelier@db/atelier\n  atelier order 6f1c…                what happened to an order\n  atelier audit --json               is anything missing?\n\n\
+Exit codes: 0 done, 1 the audit does not balance, 2 could not do it.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Every role in one process; prints its URL when ready
+    #[command(after_help = "Examples:\n  atelier up\n  atelier up --data /var/lib/atelier --listen 127.0.0.1:9000")]
+    Up(UpArgs),
+    /// A day at the maker's: simulated customers, a partner, sellers, operators and a carrier; ends with the audit
+    #[command(after_help = "Examples:\n  atelier demo\n  atelier demo --models ~/models --orders 40\n  atelier demo --keep-running\n  \
+atelier demo --log kafka://127.0.0.1:9092 --store postgres://… --separate")]
+    Demo(DemoArgs),
+    /// Decides: owns a share of the command partitions
+    #[command(after_help = "Example:\n  atelier engine --log kafka://k1:9092 --instance engine-a")]
+    Engine(RoleArgs),
+    /// Feeds the read models
+    #[command(after_help = "Example:\n  atelier projections --log kafka://k1:9092 --store postgres://atelier@db/atelier")]
+    Projections(RoleArgs),
+    /// Measures models and prices them
+    #[command(after_help = "Example:\n  atelier pricing --log kafka://k1:9092 --blobs file --data /mnt/shared --capacity 4")]
+    Pricing(PricingArgs),
+    /// Serves HTTP
+    #[command(after_help = "Examples:\n  atelier gateway shop mes crm carrier events\n  atelier gateway shop --listen 0.0.0.0:8080")]
+    Gateway(GatewayArgs),
+    /// Is anything missing? Reconciles commands, outcomes, events, pricing jobs and read models
+    #[command(
+        after_help = "Exit codes: 0 it balances, 1 it does not (the ids are named), 2 could not tell.\n\nExamples:\n  atelier audit\n  \
+atelier audit --json --log kafka://k1:9092 --store postgres://atelier@db/atelier"
+    )]
+    Audit(AuditArgs),
+    /// What happened to an order, from the log itself
+    #[command(after_help = "Examples:\n  atelier order 6f1cf0b6-…\n  atelier order 6f1cf0b6-… --at 2026-11-20T12:00:00Z --json")]
+    Order(OrderArgs),
+    /// The events of the past, and of now with --follow
+    #[command(
+        after_help = "Examples:\n  atelier replay --format jsonl --out events.jsonl\n  atelier replay --type OrderShipped --from 2026-11-01T00:00:00Z\n  \
+atelier replay --order 6f1cf0b6-… --follow"
+    )]
+    Replay(ReplayArgs),
+    /// Prints the completion script of a shell
+    #[command(after_help = "Example:\n  atelier completions bash > /etc/bash_completion.d/atelier")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Command {
+    /// How much it says beside its answer.
+    pub(crate) fn voice(&self) -> Voice {
+        match self {
+            Command::Up(_) | Command::Engine(_) | Command::Projections(_) | Command::Pricing(_) | Command::Gateway(_) => Voice::Role,
+            Command::Demo(_) | Command::Audit(_) | Command::Order(_) | Command::Replay(_) | Command::Completions { .. } => Voice::Tool,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UpArgs {
+    /// Address to serve on
+    #[arg(long, env = "ATELIER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Pricing jobs measured at a time
+    #[arg(long, env = "ATELIER_CAPACITY", default_value_t = 2, value_name = "JOBS")]
+    pub(crate) capacity: usize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Address to serve on; a free port unless given
+    #[arg(long, env = "ATELIER_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Orders to place
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    pub(crate) orders: u32,
+    /// Customers at a time
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256), value_name = "N")]
+    pub(crate) customers: u32,
+    /// Folder with model files (.stl; .obj and .3mf get a manual quote) instead of generated rings
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
+    /// Who does what is drawn from this number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Serve on after the audit, until Ctrl-C
+    #[arg(long)]
+    pub(crate) keep_running: bool,
+    /// Each role in a process of its own (needs --log kafka://… and --store postgres://…)
+    #[arg(long)]
+    pub(crate) separate: bool,
+    /// Drive a gateway that is running already instead of starting one
+    ///
+    /// The flags --log, --store and --data must be those of the running roles.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["separate", "keep_running"])]
+    pub(crate) url: Option<String>,
+    /// Write every acknowledged command to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) acks: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RoleArgs {
+    /// Address for /healthz, /readyz and /metrics; not served unless given
+    #[arg(long, env = "ATELIER_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PricingArgs {
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+    /// Jobs measured at a time
+    #[arg(long, env = "ATELIER_CAPACITY", default_value_t = 2, value_name = "JOBS")]
+    pub(crate) capacity: usize,
+    /// Name of this worker, unique among all; made up unless given
+    #[arg(long, env = "ATELIER_WORKER", value_name = "NAME")]
+    pub(crate) worker: Option<String>,
+    /// Pretend every measurement takes so much longer (for trials)
+    #[arg(long, default_value_t = 0, value_name = "MS", hide = true)]
+    pub(crate) slowdown_ms: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GatewayArgs {
+    /// Address to serve on
+    #[arg(long, env = "ATELIER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// What to serve; everything unless given
+    #[arg(value_parser = surface(), value_name = "SURFACE")]
+    pub(crate) surfaces: Vec<Surface>,
+}
+
+fn surface() -> impl TypedValueParser<Value = Surface> {
+    PossibleValuesParser::new(Surface::ALL.map(Surface::as_str))
+        .map(|name| Surface::ALL.into_iter().find(|surface| surface.as_str() == name).expect("one of the possible values"))
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AuditArgs {
+    /// Machine-readable
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Seconds to wait for the engine and the read models to catch up with the log
+    #[arg(long, default_value_t = 10, value_name = "S")]
+    pub(crate) settle_s: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OrderArgs {
+    /// The order
+    pub(crate) id: Uuid,
+    /// As of then (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = crate::publish::parse_time)]
+    pub(crate) at: Option<i64>,
+    /// Machine-readable
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// Not before (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = crate::publish::parse_time)]
+    pub(crate) from: Option<i64>,
+    /// Before (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = crate::publish::parse_time)]
+    pub(crate) to: Option<i64>,
+    /// Of this order only
+    #[arg(long, value_name = "ID")]
+    pub(crate) order: Option<Uuid>,
+    /// Of this type only, for example OrderShipped
+    #[arg(long = "type", value_name = "TYPE", value_parser = crate::publish::parse_type)]
+    pub(crate) type_name: Option<String>,
+    /// How to write them
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    pub(crate) format: Format,
+    /// File to write to; standard output unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on with what happens from now on, until Ctrl-C
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// Parses the command line, the environment and `atelier.toml`; says what is wrong and gives the exit code.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    let file = match config_file::find(std::env::args_os()) {
+        Ok(file) => file,
+        Err(error) => {
+            eprintln!("atelier: {error}");
+            return Err(ExitCode::from(2));
+        }
+    };
+    let command = match file.apply(Cli::command()) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("atelier: {error}");
+            return Err(ExitCode::from(2));
+        }
+    };
+    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        let wrong = error.use_stderr();
+        let _ = error.print();
+        if wrong && let Some(hint) = file.hint(&error) {
+            eprintln!("\n{hint}");
+        }
+        ExitCode::from(if wrong { 2 } else { 0 })
+    })
+}
+
+/// Writes the completion script of `shell` to standard output.
+pub(crate) fn completions(shell: clap_complete::Shell) {
+    clap_complete::generate(shell, &mut Cli::command(), "atelier", &mut std::io::stdout());
+}

@@ -1,0 +1,195 @@
+//! Everybody at once, and when the day is over.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use atelier_blobs::Blobs;
+use atelier_log::client::Client;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::api::Api;
+use super::models::Models;
+use super::progress::Progress;
+use super::{bench, buyers, sales};
+use crate::Failure;
+
+/// Parcels on their way at most; shipping waits for the carrier then.
+const PARCELS: usize = 256;
+
+/// The back door, for the partner whose own surface is still to come.
+#[derive(Clone)]
+pub(super) struct Back {
+    pub(super) client: Client,
+    pub(super) blobs: Blobs,
+}
+
+/// What everybody works with.
+pub(super) struct Cast {
+    pub(super) url: String,
+    /// Without it all orders come through the shop.
+    pub(super) back: Option<Back>,
+    pub(super) models: Models,
+    pub(super) made: Made,
+    pub(super) carrier_secret: String,
+    pub(super) acks: Option<File>,
+    pub(super) orders: u32,
+    pub(super) customers: u32,
+    pub(super) seed: u64,
+}
+
+/// How an order of the run stands.
+#[derive(Clone, Debug)]
+pub(super) struct Followed {
+    pub(super) status: String,
+    pub(super) placed: Instant,
+    pub(super) priced: Option<Instant>,
+    pub(super) ended: Option<Instant>,
+    /// Whether somebody is about to decide on it.
+    pub(super) taken: bool,
+    /// A manual quote was needed.
+    pub(super) by_hand: bool,
+}
+
+/// What all see: the orders of this run, and what went wrong.
+#[derive(Default)]
+pub(super) struct Board {
+    pub(super) orders: BTreeMap<Uuid, Followed>,
+    pub(super) troubles: Vec<String>,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+    pub(super) moved: Option<Instant>,
+    /// Orders that will not come.
+    pub(super) not_placed: usize,
+}
+
+/// What can be ordered; neither list is empty.
+pub(super) struct Made {
+    pub(super) materials: Vec<String>,
+    pub(super) finishes: Vec<String>,
+}
+
+/// The board, shared.
+#[derive(Clone, Default)]
+pub(super) struct Shared(Arc<Mutex<Board>>);
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Board> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn trouble(&self, what: impl std::fmt::Display) {
+        self.lock().troubles.push(what.to_string());
+    }
+
+    pub(super) fn count(&self, what: &'static str) {
+        *self.lock().counts.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn placed(&self, id: Uuid) {
+        let mut board = self.lock();
+        let now = Instant::now();
+        board.moved = Some(now);
+        board
+            .orders
+            .insert(id, Followed { status: "INITIATED".into(), placed: now, priced: None, ended: None, taken: false, by_hand: false });
+    }
+}
+
+/// A parcel that the carrier will deliver.
+#[derive(Clone, Debug)]
+pub(super) struct Parcel {
+    pub(super) order: Uuid,
+    pub(super) carrier: String,
+    pub(super) tracking: String,
+}
+
+/// What everybody is handed.
+#[derive(Clone)]
+pub(super) struct Props {
+    pub(super) api: Api,
+    pub(super) board: Shared,
+    pub(super) made: Arc<Made>,
+    /// Names this run; every key starts with it.
+    pub(super) run: String,
+    pub(super) seed: u64,
+}
+
+/// The day, played.
+pub(super) struct Played {
+    pub(super) board: Board,
+    pub(super) took: Duration,
+    pub(super) expected: u32,
+    pub(super) example: Option<Uuid>,
+    pub(super) troubles: Vec<String>,
+}
+
+impl Played {
+    pub(super) fn orders(&self) -> usize {
+        self.expected as usize
+    }
+
+    pub(super) fn ended(&self) -> usize {
+        self.board.orders.values().filter(|order| order.ended.is_some()).count()
+    }
+
+    pub(super) fn finished(&self) -> bool {
+        self.ended() == self.expected as usize
+    }
+}
+
+impl Cast {
+    /// Plays until every order has ended, nothing moves for `patience`, or `stop`.
+    pub(super) async fn play(self, patience: Duration, stop: &CancellationToken) -> Result<Played, Failure> {
+        let started = Instant::now();
+        let props = Props {
+            api: Api::new(self.url.clone(), self.acks)?,
+            board: Shared::default(),
+            made: Arc::new(self.made),
+            run: Uuid::now_v7().simple().to_string(),
+            seed: self.seed,
+        };
+        let over = stop.child_token();
+        let mut people = JoinSet::new();
+        let (ship, parcels) = mpsc::channel(PARCELS);
+        people.spawn(super::progress::follow(props.clone(), over.clone()));
+        people.spawn(sales::sellers(props.clone(), over.clone()));
+        for operator in ["olga", "omar", "otto"] {
+            people.spawn(bench::operator(props.clone(), operator, ship.clone(), over.clone()));
+        }
+        drop(ship);
+        people.spawn(bench::carrier(props.clone(), self.carrier_secret, parcels));
+        let at_once = Arc::new(Semaphore::new(self.customers as usize));
+        let models = Arc::new(self.models);
+        for number in 0..self.orders {
+            let (props, models, at_once, back) = (props.clone(), models.clone(), at_once.clone(), self.back.clone());
+            people.spawn(async move {
+                let Ok(_place) = at_once.acquire().await else { return };
+                buyers::buy(props, back.as_ref(), &models, number).await;
+            });
+        }
+        let mut progress = Progress::start(self.orders);
+        loop {
+            progress.show(&props.board.lock(), started.elapsed());
+            let (ended, moved) = {
+                let board = props.board.lock();
+                let ended = board.orders.values().filter(|order| order.ended.is_some()).count();
+                (ended + board.not_placed, board.moved.unwrap_or(started))
+            };
+            if ended >= self.orders as usize || moved.elapsed() > patience || stop.is_cancelled() {
+                break;
+            }
+            tokio::time::sleep(super::progress::EVERY).await;
+        }
+        progress.end(&props.board.lock(), started.elapsed());
+        over.cancel();
+        people.shutdown().await;
+        let board = std::mem::take(&mut *props.board.lock());
+        let example = board.orders.iter().find(|(_, order)| order.status == "CLOSED").map(|(id, _)| *id);
+        let troubles = board.troubles.clone();
+        Ok(Played { board, took: started.elapsed(), expected: self.orders, example, troubles })
+    }
+}

@@ -1,0 +1,146 @@
+//! `atelier demo`: a day at the maker's in a minute. Customers, a partner, sellers, operators and a
+//! carrier are simulated; log, decisions, pricing, read models and HTTP are the real thing.
+
+mod api;
+mod bench;
+mod buyers;
+mod cast;
+mod models;
+mod processes;
+mod progress;
+mod sales;
+mod summary;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_http::Secret;
+use atelier_log::Log;
+use atelier_log::client::Client;
+use atelier_projections::Store;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::cli::{DemoArgs, UpArgs};
+use crate::roles::House;
+use crate::settings::{LogChoice, Settings, StoreChoice};
+use crate::wiring::{self, Access};
+use crate::{Failure, audit};
+
+use cast::{Back, Cast, Made};
+
+/// Without a single order moving for so long the demo gives up waiting; the audit then says what is open.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// For the read models to show the end.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// What the demo works on.
+enum Stage {
+    /// All roles in this process.
+    House(Box<House>),
+    /// Roles in processes of their own.
+    Processes(processes::Processes),
+    /// Somebody else's.
+    Elsewhere,
+}
+
+/// Plays the day and audits it.
+pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode, Failure> {
+    let stop = crate::stop::on_signal()?;
+    let (settings, _temporary) = with_folder(settings)?;
+    let models = models::gather(args.models.as_deref(), args.seed)?;
+    let secret = secret();
+    if args.separate && (settings.log == LogChoice::Embedded || settings.store == StoreChoice::Sqlite) {
+        return Err("--separate needs a log and a store that processes can share: --log kafka://… and --store postgres://…".into());
+    }
+    let (stage, url) = if let Some(url) = &args.url {
+        (Stage::Elsewhere, url.trim_end_matches('/').to_owned())
+    } else if args.separate {
+        let processes = processes::Processes::start(&settings, args.listen, &secret).await?;
+        let url = processes.url.clone();
+        (Stage::Processes(processes), url)
+    } else {
+        let up = UpArgs { listen: args.listen, capacity: 2 };
+        let house = House::start(&settings, &up, Some(Secret::parse(&secret)?), stop.child_token()).await?;
+        let url = house.url.clone();
+        (Stage::House(Box::new(house)), url)
+    };
+    let (log, store, client) = match &stage {
+        Stage::House(house) => (house.log.clone(), house.store.clone(), Some(house.client.clone())),
+        Stage::Processes(_) | Stage::Elsewhere => {
+            // The embedded log belongs to the process that serves; beside it one can only look.
+            let access = if settings.log == LogChoice::Embedded { Access::ReadOnly } else { Access::Full };
+            let log = wiring::log(&settings, access).await?;
+            let client = if access == Access::Full { Some(Client::start(log.clone())?) } else { None };
+            (log, wiring::store(&settings).await?, client)
+        }
+    };
+    println!("Atelier demo: {} orders from {} at {url}", args.orders, models.describe());
+    println!("data in {}\n", settings.data.display());
+    let carrier_secret = std::env::var("ATELIER_CARRIER_SECRET").ok().filter(|_| args.url.is_some()).unwrap_or(secret);
+    let back = client.map(|client| Ok::<_, Failure>(Back { client, blobs: wiring::blobs(&settings)? })).transpose()?;
+    let acks = args.acks.as_ref().map(std::fs::File::create).transpose()?;
+    let policy = wiring::policy(&settings)?;
+    let made = Made { materials: policy.materials, finishes: policy.finishes };
+    let cast = Cast {
+        url: url.clone(),
+        back,
+        models,
+        made,
+        carrier_secret,
+        acks,
+        orders: args.orders,
+        customers: args.customers,
+        seed: args.seed,
+    };
+    let code = play(cast, log, &store, &stop).await?;
+    if args.keep_running && !stop.is_cancelled() {
+        println!("\nserving on at {url} until Ctrl-C");
+        stop.cancelled().await;
+    }
+    drop(store);
+    match stage {
+        Stage::House(house) => house.end().await?,
+        Stage::Processes(processes) => processes.end().await?,
+        Stage::Elsewhere => {}
+    }
+    Ok(code)
+}
+
+async fn play(cast: Cast, log: Arc<dyn Log>, store: &Store, stop: &CancellationToken) -> Result<ExitCode, Failure> {
+    let url = cast.url.clone();
+    let played = cast.play(PATIENCE, stop).await?;
+    println!("\n{}", summary::table(&played));
+    if let Some(order) = played.example {
+        println!(
+            "look at one of them:\n  {url}/shop/v1/orders/{order}\n  {url}/shop/v1/orders/{order}/timeline\n  {url}/shop/v1/orders/{order}/preview.png"
+        );
+        println!("the API: {url}/openapi.json, metrics: {url}/metrics\n");
+    }
+    for trouble in &played.troubles {
+        println!("trouble: {trouble}");
+    }
+    let report = audit::audit(log, store, SETTLE).await?;
+    print!("{report}");
+    let finished = played.finished();
+    if !finished {
+        println!("\nnot all orders came to an end: {} of {}", played.ended(), played.orders());
+    }
+    Ok(if report.balances() && finished && played.troubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The settings with a folder of their own, unless one was given. The folder goes with the value.
+fn with_folder(settings: &Settings) -> Result<(Settings, Option<tempfile::TempDir>), Failure> {
+    if settings.data != Path::new("./data") {
+        return Ok((settings.clone(), None));
+    }
+    let folder = tempfile::Builder::new().prefix("atelier-demo-").tempdir()?;
+    Ok((Settings { data: folder.path().to_owned(), ..settings.clone() }, Some(folder)))
+}
+
+/// A carrier's secret for this run.
+fn secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}

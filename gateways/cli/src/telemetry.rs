@@ -1,0 +1,69 @@
+//! Log lines and traces.
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::Failure;
+use crate::settings::{LogFormat, Settings};
+
+/// What is never said unless `RUST_LOG` says otherwise. The exporter's own clients are never traced.
+const QUIET: &str = "rdkafka=warn,librdkafka=warn,sqlx=warn,h2=off,hyper=off,reqwest=off,tower=off";
+
+/// How much is said unless `RUST_LOG` says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// A role: what it does.
+    Role,
+    /// A tool, whose output is its answer: what went wrong.
+    Tool,
+}
+
+/// Ends the export of traces when the process ends.
+pub(crate) struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+}
+
+/// Starts log lines on standard error and, where `--otlp` is given, traces.
+///
+/// # Errors
+/// When the URL is none.
+pub(crate) fn start(settings: &Settings, voice: Voice) -> Result<Telemetry, Failure> {
+    let level = if voice == Voice::Role { "info" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},{QUIET}")));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match settings.log_format {
+        LogFormat::Text => lines.with_target(false).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).boxed(),
+    };
+    let traces = settings.otlp.as_deref().map(provider).transpose()?;
+    let spans = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("atelier")));
+    tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init()?;
+    Ok(Telemetry { traces })
+}
+
+fn provider(url: &str) -> Result<SdkTracerProvider, Failure> {
+    let endpoint = format!("{}/v1/traces", url.trim_end_matches('/'));
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(|error| format!("--otlp {url}: {error}; give a URL like http://127.0.0.1:4318"))?;
+    let resource = Resource::builder().with_service_name("atelier").build();
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
+
+impl Telemetry {
+    /// Sends what is left.
+    pub(crate) fn end(self) {
+        if let Some(traces) = self.traces
+            && let Err(error) = traces.shutdown()
+        {
+            eprintln!("atelier: the last traces were not sent: {error}");
+        }
+    }
+}

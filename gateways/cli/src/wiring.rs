@@ -1,0 +1,154 @@
+//! From settings to the ports: log, store, object store, policy, price book.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use atelier_blobs::Blobs;
+use atelier_domain::Policy;
+use atelier_http::Secret;
+use atelier_log::embedded::Embedded;
+use atelier_log::{Log, kafka};
+use atelier_pricing::PriceBook;
+use atelier_projections::Store;
+use prometheus_client::registry::Registry;
+
+use crate::Failure;
+use crate::settings::{BlobsChoice, LogChoice, Settings, StoreChoice};
+
+/// Partitions of a new embedded log: enough to keep two workers busy, few enough for one disk.
+const EMBEDDED_PARTITIONS: u32 = 4;
+
+/// How a process wants the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// A role: appends and owns.
+    Full,
+    /// Looks only; works beside the process that has the embedded log.
+    ReadOnly,
+}
+
+/// The clock of the process: the one place that asks the machine for the time of day.
+pub(crate) fn clock() -> Arc<dyn Fn() -> i64 + Send + Sync> {
+    Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
+}
+
+/// The metrics of the process.
+pub(crate) fn registry() -> Arc<Mutex<Registry>> {
+    Arc::new(Mutex::new(Registry::default()))
+}
+
+/// Opens the log.
+pub(crate) async fn log(settings: &Settings, access: Access) -> Result<Arc<dyn Log>, Failure> {
+    let settings = settings.clone();
+    tokio::task::spawn_blocking(move || open_log(&settings, access)).await?
+}
+
+fn open_log(settings: &Settings, access: Access) -> Result<Arc<dyn Log>, Failure> {
+    match &settings.log {
+        LogChoice::Embedded => {
+            let folder = settings.data.join("log");
+            if access == Access::ReadOnly {
+                return Ok(Arc::new(Embedded::open_read_only(&folder)?));
+            }
+            std::fs::create_dir_all(&folder)
+                .map_err(|error| format!("cannot make the folder {}: {error}; choose another with --data", folder.display()))?;
+            Ok(Arc::new(Embedded::open(&folder, settings.partitions.unwrap_or(EMBEDDED_PARTITIONS))?))
+        }
+        LogChoice::Kafka { brokers } => {
+            let config = kafka::Config {
+                brokers: brokers.clone(),
+                prefix: settings.topic_prefix.clone(),
+                partitions: settings.partitions.unwrap_or(0),
+                extra: properties(settings.kafka_properties.as_ref())?,
+                ..kafka::Config::default()
+            };
+            Ok(Arc::new(kafka::Kafka::connect(config)?))
+        }
+    }
+}
+
+fn properties(file: Option<&PathBuf>) -> Result<Vec<(String, String)>, Failure> {
+    let Some(path) = file else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the Kafka properties {}: {error}; correct --kafka-properties", path.display()))?;
+    let mut properties = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) =
+            line.split_once('=').ok_or_else(|| format!("{}, line {}: write it as name=value", path.display(), number + 1))?;
+        properties.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    Ok(properties)
+}
+
+/// Opens the store.
+pub(crate) async fn store(settings: &Settings) -> Result<Store, Failure> {
+    match &settings.store {
+        StoreChoice::Sqlite => {
+            std::fs::create_dir_all(&settings.data)
+                .map_err(|error| format!("cannot make the folder {}: {error}; choose another with --data", settings.data.display()))?;
+            Ok(Store::open(&format!("sqlite:{}", settings.data.join("read-models.sqlite").display())).await?)
+        }
+        StoreChoice::Postgres { url } => Ok(Store::open(url).await?),
+    }
+}
+
+/// Opens the object store.
+pub(crate) fn blobs(settings: &Settings) -> Result<Blobs, Failure> {
+    match settings.blobs {
+        BlobsChoice::File => Ok(Blobs::local(&settings.data.join("blobs"))?),
+    }
+}
+
+/// The price book.
+pub(crate) fn price_book(settings: &Settings) -> Result<Arc<PriceBook>, Failure> {
+    Ok(Arc::new(match &settings.price_book {
+        Some(path) => PriceBook::load(path)?,
+        None => PriceBook::builtin(),
+    }))
+}
+
+/// The policy. Unless it says itself what is made, that is what the price book has a price for.
+pub(crate) fn policy(settings: &Settings) -> Result<Policy, Failure> {
+    let mut policy = match &settings.policy {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read the policy {}: {error}; correct --policy", path.display()))?;
+            serde_json::from_str(&text).map_err(|error| format!("the policy {}: {error}", path.display()))?
+        }
+        None => Policy::default(),
+    };
+    let book = price_book(settings)?;
+    if policy.materials.is_empty() {
+        policy.materials = book.alloys.keys().cloned().collect();
+    }
+    if policy.finishes.is_empty() || settings.policy.is_none() {
+        policy.finishes = book.finishes.keys().cloned().collect();
+    }
+    Ok(policy)
+}
+
+/// Where the engine keeps the index of ended orders: scratch space.
+pub(crate) fn scratch(settings: &Settings) -> PathBuf {
+    settings.data.join("scratch")
+}
+
+/// The secret shared with the carrier, from the environment or a file.
+pub(crate) fn carrier_secret(settings: &Settings) -> Result<Option<Secret>, Failure> {
+    let (text, place) = match &settings.carrier_secret_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read the carrier's secret {}: {error}; correct --carrier-secret-file", path.display()))?;
+            (text, path.display().to_string())
+        }
+        None => match std::env::var("ATELIER_CARRIER_SECRET") {
+            Ok(text) if !text.is_empty() => (text, "ATELIER_CARRIER_SECRET".to_owned()),
+            _ => return Ok(None),
+        },
+    };
+    Ok(Some(Secret::parse(&text).map_err(|error| format!("the carrier's secret in {place}: {error}"))?))
+}
