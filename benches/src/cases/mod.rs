@@ -1,0 +1,22 @@
+//! One file per case.
+
+mod accept;
+mod embedded;
+mod flood;
+mod restore;
+mod round_trip;
+mod size;
+
+use crate::harness::{Outcome, Report, Settings};
+
+type Case = fn(&Settings, &mut Report) -> Outcome<()>;
+
+/// All cases by name, in the order in which they run.
+pub(crate) const ALL: [(&str, Case); 6] = [
+    ("flood", flood::run),
+    ("round-trip", round_trip::run),
+    ("embedded", embedded::run),
+    ("accept", accept::run),
+    ("restore", restore::run),
+    ("size", size::run),
+];

@@ -1,0 +1,8 @@
+//! The whole house: its walls, its front door, and what is left of it after a crash.
+
+mod architecture;
+mod command_line;
+mod crashes;
+mod demo;
+mod independent;
+mod roles;
