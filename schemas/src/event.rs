@@ -135,6 +135,7 @@ mod optional_uuid {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
         #[derive(serde::Deserialize)]
+        #[serde(transparent)]
         struct Text(#[serde(with = "uuid::serde::hyphenated")] Uuid);
         Ok(Option::<Text>::deserialize(deserializer)?.map(|Text(id)| id))
     }

@@ -1,5 +1,7 @@
 //! The whole house: its walls, its front door, and what is left of it after a crash.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod architecture;
 mod command_line;
 mod crashes;

@@ -18,6 +18,7 @@ const FOLLOW_BATCH: usize = 1000;
 
 /// What came of a command that is durable.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per request, and nearly always the large one")]
 pub enum Answer {
     /// The engine decided.
     Decided(Outcome),

@@ -74,7 +74,7 @@ impl ClosedOrders {
     fn flush(&mut self) -> Result<(), Error> {
         let mut transaction = self.database.begin_write()?;
         self.writes += 1;
-        let durability = if self.writes % SETTLE_EVERY == 0 { Durability::Immediate } else { Durability::None };
+        let durability = if self.writes.is_multiple_of(SETTLE_EVERY) { Durability::Immediate } else { Durability::None };
         transaction.set_durability(durability)?;
         {
             let mut table = transaction.open_table(ORDERS)?;

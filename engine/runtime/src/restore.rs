@@ -49,7 +49,7 @@ pub fn restore(log: &dyn Log, settings: Settings, stopping: impl Fn() -> bool) -
     let next_command = log.committed(GROUP, partition)?;
     let end = log.end(Topic::Events, partition)?;
     let mut state = PartitionState::new(settings, next_command)?;
-    let mut events = 0;
+    let mut events = 0_u64;
     if end > 0 {
         let mut reader = log.read(Topic::Events, &[(partition, 0)])?;
         while reader.position(partition) < end {
@@ -59,7 +59,7 @@ pub fn restore(log: &dyn Log, settings: Settings, stopping: impl Fn() -> bool) -
             for record in &reader.poll(BATCH, POLL)? {
                 state.replay(record)?;
                 events += 1;
-                if events % SAY_EVERY == 0 {
+                if events.is_multiple_of(SAY_EVERY) {
                     tracing::info!(partition, events, of_about = end, "restoring");
                 }
             }

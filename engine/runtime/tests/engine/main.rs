@@ -1,5 +1,7 @@
 //! The engine over the memory log: exactly-once under faults, poison, deadlines, recovery.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bed;
 mod deadlines;
 mod faults;
