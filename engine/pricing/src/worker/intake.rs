@@ -17,6 +17,8 @@ use super::{Shared, job};
 const GROUP: &str = "pricing";
 /// How long a poll waits; a decided claim is committed and a freed slot used within it.
 const POLL: Duration = Duration::from_millis(50);
+/// The same while jobs wait for a slot.
+const POLL_BUSY: Duration = Duration::from_millis(5);
 /// Between two tries while the log cannot be reached.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -73,7 +75,7 @@ struct Intake<'a> {
     shared: &'a Arc<Shared>,
     subscription: Box<dyn Subscription>,
     claims: Claims,
-    /// Taken from the log, no slot yet; at most one poll's worth.
+    /// Taken from the log, no slot yet; at most [`WorkerConfig::backlog`](super::WorkerConfig::backlog).
     waiting: VecDeque<Record>,
     paused: bool,
     reachable: bool,
@@ -109,12 +111,16 @@ impl Intake<'_> {
     }
 
     fn poll(&mut self) -> Result<(), Error> {
-        let free = if self.shared.is_draining() || !self.waiting.is_empty() { 0 } else { self.shared.slots.available_permits() };
-        if self.paused != (free == 0) {
-            self.subscription.pause(free == 0)?;
-            self.paused = free == 0;
+        let room = (self.shared.slots.available_permits() + self.shared.config.backlog).saturating_sub(self.waiting.len());
+        let room = if self.shared.is_draining() { 0 } else { room };
+        // Going on after a pause costs a round of fetching: once paused, half the backlog is worked off first.
+        let pause = if self.paused { room <= self.shared.config.backlog / 2 } else { room == 0 };
+        if self.paused != pause {
+            self.subscription.pause(pause)?;
+            self.paused = pause;
         }
-        let records = self.subscription.poll(free.max(1), POLL)?;
+        let patience = if self.waiting.is_empty() { POLL } else { POLL_BUSY };
+        let records = self.subscription.poll(room.max(1), patience)?;
         self.reachable = true;
         self.waiting.extend(records);
         self.start_waiting();

@@ -13,8 +13,8 @@
 //! 5. `CompletePricing` or `FailPricing` ends it. A late answer is refused by the engine, and counted.
 //!
 //! Every command has an id that follows from the order, attempt, worker and step, so a retry is the same
-//! command. Limits: `capacity` jobs at a time, from the question for the attempt to the last answer; at
-//! it the intake pauses and the jobs wait in the log.
+//! command. Limits: `capacity` jobs at a time, from the question for the attempt to the last answer; another
+//! `backlog` read ahead; then the intake pauses and the jobs wait in the log.
 
 mod ask;
 mod claims;
@@ -50,6 +50,9 @@ pub struct WorkerConfig {
     pub name: String,
     /// Jobs at a time, 1 to 256.
     pub capacity: usize,
+    /// Jobs read ahead while every slot is taken; at it the intake pauses. They lie in partitions that are this
+    /// worker's in any case; one that waits too long is dispatched to another partition by the engine.
+    pub backlog: usize,
     /// Between two heartbeats; well below the engine's lease.
     pub heartbeat: Duration,
     /// How long one answer of the engine is waited for before the command is sent again.
@@ -69,6 +72,7 @@ impl WorkerConfig {
         Self {
             name: name.into(),
             capacity: std::thread::available_parallelism().map_or(1, usize::from).min(MAX_CAPACITY),
+            backlog: 256,
             heartbeat: Duration::from_secs(8),
             command_wait: Duration::from_secs(5),
             patience: Duration::from_secs(600),

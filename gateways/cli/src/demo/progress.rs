@@ -28,8 +28,9 @@ const COLUMNS: [(&str, &[&str]); 6] = [
 
 /// Keeps the board up to date from `GET /events/v1/`, following.
 pub(super) async fn follow(props: Props, over: CancellationToken) {
-    // A moment back, for clocks that differ.
-    let mut from = crate::publish::time_text((crate::wiring::clock())() - 60_000);
+    // A moment back, for clocks that differ. After a break it starts there again: events of different
+    // partitions do not come in the order of time, so the last one seen is no place to go on from.
+    let from = crate::publish::time_text((crate::wiring::clock())() - 60_000);
     while !over.is_cancelled() {
         let path = format!("/events/v1/?follow=true&from={from}");
         match props.api.lines(&path).await {
@@ -42,9 +43,6 @@ pub(super) async fn follow(props: Props, over: CancellationToken) {
                         let line: Vec<u8> = rest.drain(..=end).collect();
                         if let Ok(event) = serde_json::from_slice::<Value>(&line) {
                             take(&props, &event);
-                            if let Some(time) = event["time"].as_str() {
-                                time.clone_into(&mut from);
-                            }
                         }
                     }
                 }

@@ -139,6 +139,7 @@ impl House {
     pub(super) fn config() -> WorkerConfig {
         WorkerConfig {
             capacity: 1,
+            backlog: 0,
             heartbeat: Duration::from_secs(3600),
             command_wait: Duration::from_secs(3600),
             patience: Duration::from_secs(3600),

@@ -29,6 +29,22 @@ async fn at_capacity_the_intake_pauses_and_keeps_polling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_read_ahead_and_worked_off_without_a_pause() {
+    let mut house = House::new();
+    let worker = house.start(WorkerConfig { backlog: 8, ..House::config() });
+    for order in 1..=4 {
+        house.ask_ring(order).await;
+    }
+    for _ in 1..=4 {
+        let accept = house.expect("AcceptPricing");
+        house.refuse(&accept, "stale_attempt").await;
+    }
+    wait_for("the commit", || house.seen.commits().last() == Some(&(0, 4)));
+    assert!(!house.seen.has(Asked::Pause(true)), "there was room for all of them");
+    worker.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn offsets_are_committed_in_order() {
     let mut house = House::new();
     let config = WorkerConfig { capacity: 3, ..House::config() };
