@@ -90,7 +90,6 @@ pub struct Row {
     pub held: WhileHeld,
 }
 
-const PRICING: &[Stage] = &[PricingRequested, PricingAccepted, PricingRunning, PricingFailed, PricingExpired];
 const LEASED: &[Stage] = &[PricingAccepted, PricingRunning];
 const BEFORE_WORK: &[Stage] = &[Draft, Ready, PricingRequested, PricingAccepted, PricingRunning, PricingFailed, PricingExpired, Priced];
 const BEFORE_SHIPPED: &[Stage] = &[
@@ -193,9 +192,4 @@ impl Row {
                 WhileHeld::Required => held,
             }
     }
-}
-
-/// Every stage in which pricing has the order.
-pub const fn pricing_stages() -> &'static [Stage] {
-    PRICING
 }

@@ -9,7 +9,7 @@ use atelier_schemas::{Command, Framed, Outcome, Topic, partition_of};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{Error, Log, NewRecord, Partition};
+use crate::{Error, Log, NewRecord};
 
 /// How long the follower waits before it looks whether it should end.
 const FOLLOW_POLL: Duration = Duration::from_millis(200);
@@ -158,11 +158,6 @@ pub fn record_of(command: &Command) -> NewRecord {
         traceparent: command.traceparent.clone(),
         payload: command.encode(),
     }
-}
-
-/// The partition a command goes to.
-pub fn command_partition(log: &dyn Log, command: &Command) -> Partition {
-    partition_of(&command.order_id, log.partitions())
 }
 
 fn deliver(waiting: &Waiting, records: &[crate::Record]) {
