@@ -13,7 +13,6 @@ mod kafka;
 mod life;
 
 use std::process::ExitCode;
-
 use harness::{Outcome, Report, Settings};
 
 const HELP: &str = "bench [CASE …] [--quick] [--pairs N] [--block-s SECONDS]
@@ -23,6 +22,10 @@ Cases: flood, round-trip, embedded, accept, restore, size. All of them unless na
   --pairs N        pairs of blocks per case (3)
   --block-s S      length of a block (4)
 Figures to quote take `--pairs 7 --block-s 10`.";
+
+/// Records are made on one thread and dropped on another, many and small.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let (settings, names) = match parse(std::env::args().skip(1)) {

@@ -16,7 +16,8 @@ const ORDERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("closed_or
 const BUFFER: usize = 512;
 /// Every so many writes the file is brought in order, which lets it use its free pages again.
 const SETTLE_EVERY: u32 = 64;
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// Most of what is asked of it was written lately, and the system caches the file too.
+const CACHE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Why the index does not work: its folder is gone or full.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,11 @@
 //! The older owner was fenced before this starts, so nothing can be added behind our back: what lies
 //! below the high watermark is all there is.
 
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 use std::time::Duration;
 
-use atelier_log::Log;
+use atelier_log::{Log, Partition, Reader, Record};
 use atelier_schemas::Topic;
 
 use crate::closed;
@@ -14,7 +16,10 @@ use crate::worker::GROUP;
 
 /// Small enough to stay in the processor's cache between being read and being replayed.
 const BATCH: usize = 1_000;
-const POLL: Duration = Duration::from_millis(500);
+/// Batches read ahead of the replay.
+const AHEAD: usize = 8;
+/// The last thing in a partition may be the end of a transaction, which is passed only when nothing more comes.
+const POLL: Duration = Duration::from_millis(5);
 /// Progress is said every so many events.
 const SAY_EVERY: u64 = 1_000_000;
 
@@ -51,19 +56,40 @@ pub fn restore(log: &dyn Log, settings: Settings, stopping: impl Fn() -> bool) -
     let mut state = PartitionState::new(settings, next_command)?;
     let mut events = 0_u64;
     if end > 0 {
-        let mut reader = log.read(Topic::Events, &[(partition, 0)])?;
-        while reader.position(partition) < end {
-            if stopping() {
-                return Err(Error::Stopped);
-            }
-            for record in &reader.poll(BATCH, POLL)? {
-                state.replay(record)?;
-                events += 1;
-                if events.is_multiple_of(SAY_EVERY) {
-                    tracing::info!(partition, events, of_about = end, "restoring");
+        let reader = log.read(Topic::Events, &[(partition, 0)])?;
+        // Reading and replaying cost about the same: each on a thread of its own.
+        thread::scope(|scope| {
+            let (ahead, batches) = mpsc::sync_channel(AHEAD);
+            thread::Builder::new()
+                .name(format!("restore-{partition}"))
+                .spawn_scoped(scope, move || read(reader, partition, end, &ahead))
+                .map_err(|error| atelier_log::Error::Unavailable(format!("no thread to read with: {error}")))?;
+            for batch in batches {
+                if stopping() {
+                    return Err(Error::Stopped);
+                }
+                for record in &batch? {
+                    state.replay(record)?;
+                    events += 1;
+                    if events.is_multiple_of(SAY_EVERY) {
+                        tracing::info!(partition, events, of_about = end, "restoring");
+                    }
                 }
             }
+            Ok(())
+        })?;
+    }
+    state.arm();
+    Ok(Restored { state, events })
+}
+
+/// Hands on everything below `end`; stops early when nobody takes it any more.
+fn read(mut reader: Box<dyn Reader>, partition: Partition, end: u64, ahead: &SyncSender<Result<Vec<Record>, atelier_log::Error>>) {
+    while reader.position(partition) < end {
+        let batch = reader.poll(BATCH, POLL);
+        let failed = batch.is_err();
+        if ahead.send(batch).is_err() || failed {
+            return;
         }
     }
-    Ok(Restored { state, events })
 }

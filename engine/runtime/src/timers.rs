@@ -26,6 +26,11 @@ impl Timers {
         }
     }
 
+    /// The deadlines of all orders at once.
+    pub(crate) fn all(deadlines: impl Iterator<Item = (TimeMs, Uuid)>) -> Self {
+        Self { by_time: deadlines.collect() }
+    }
+
     /// The soonest deadline.
     pub(crate) fn next(&self) -> Option<TimeMs> {
         self.by_time.first().map(|(at, _)| *at)

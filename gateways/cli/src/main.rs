@@ -15,11 +15,14 @@ mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;
-
 use cli::{Cli, Command};
 
 /// What went wrong, as a sentence; the program says it and ends.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Records are made on one thread and dropped on another, many and small.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match cli::parse() {

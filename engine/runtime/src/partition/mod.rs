@@ -81,12 +81,19 @@ impl PartitionState {
         batch::fire_due(self, now, DUE_LIMIT)
     }
 
-    /// Takes over one event of the log; used to restore.
+    /// Takes over one event of the log; used to restore. Deadlines are left for [`Self::arm`].
     ///
     /// # Errors
     /// When the index of ended orders fails; the state must be dropped then.
     pub fn replay(&mut self, record: &Record) -> Result<(), closed::Error> {
         replay::replay(self, record)
+    }
+
+    /// Sets the deadlines of all open orders, after the last event was replayed.
+    pub fn arm(&mut self) {
+        let policy = &self.settings.policy;
+        let deadlines = self.open.iter().filter_map(|(id, order)| Some((deadline(order, policy)?.at, *id)));
+        self.timers = Timers::all(deadlines);
     }
 
     /// The soonest deadline.

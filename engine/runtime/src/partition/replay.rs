@@ -1,10 +1,10 @@
 //! From the events of the log back to the state.
 
-use atelier_domain::remember;
+use atelier_domain::{self as domain, evolve, remember};
 use atelier_log::Record;
 use atelier_schemas::Happened;
 
-use super::{PartitionState, advance};
+use super::PartitionState;
 use crate::closed;
 use crate::translate::from_wire;
 
@@ -20,26 +20,43 @@ pub(super) fn replay(state: &mut PartitionState, record: &Record) -> Result<(), 
         }
     };
     let id = event.order_id;
-    let (mut order, due_before) = state.take(&id)?;
+    // Changed in place: most events follow another one of an order that is open.
+    let order = match state.open.get_mut(&id) {
+        Some(order) => Some(order),
+        None => match state.closed.get(&id)? {
+            Some(ended) => Some(state.open.entry(id).or_insert(Box::new(ended))),
+            None => None,
+        },
+    };
     let version = order.as_ref().map_or(0, |order| order.version);
-    let Some(data) = u64::try_from(event.version).ok().filter(|next| *next == version + 1).and_then(|_| from_wire(event.data)) else {
-        let reason = if event.version == version as i64 + 1 {
-            format!("its event {} says something this engine does not understand", event.version)
-        } else {
-            format!("event {} follows event {version}", event.version)
-        };
-        if let Some(order) = order {
-            state.put(id, order, due_before)?;
-        }
-        park(state, record, reason);
+    if u64::try_from(event.version) != Ok(version + 1) {
+        park(state, record, format!("event {} follows event {version}", event.version));
+        return Ok(());
+    }
+    let Some(data) = from_wire(event.data) else {
+        park(state, record, format!("its event {} says something this engine does not understand", event.version));
         return Ok(());
     };
-    advance(&mut order, &data, event.time);
-    if let Some(mut order) = order {
-        if let (Some(command), Some(digest)) = (event.command_id, event.command_digest) {
-            remember(&mut order, command.as_u128(), digest);
+    let order = match order {
+        Some(order) => {
+            domain::advance(order, &data, event.time);
+            order
         }
-        state.put(id, order, due_before)?;
+        None => match evolve(None, &data, event.time) {
+            Some(created) => state.open.entry(id).or_insert(Box::new(created)),
+            None => {
+                park(state, record, "its first event does not begin an order".into());
+                return Ok(());
+            }
+        },
+    };
+    if let (Some(command), Some(digest)) = (event.command_id, event.command_digest) {
+        remember(order, command.as_u128(), digest);
+    }
+    if order.status().is_final()
+        && let Some(order) = state.open.remove(&id)
+    {
+        state.closed.insert(id, *order)?;
     }
     Ok(())
 }
@@ -53,11 +70,8 @@ fn park(state: &mut PartitionState, record: &Record, reason: String) {
         reason,
         "order parked: its commands are refused until the event is repaired or a newer engine reads it"
     );
-    if let Ok(id) = record.key.parse()
-        && let Some(order) = state.open.remove(&id)
-    {
-        let due = state.due_of(&order);
-        state.timers.moved(id, due, None);
+    if let Ok(id) = record.key.parse() {
+        state.open.remove(&id);
     }
     state.parked.insert(record.key.clone(), reason);
 }
