@@ -12,8 +12,8 @@ mod harness;
 mod kafka;
 mod life;
 
-use std::process::ExitCode;
 use harness::{Outcome, Report, Settings};
+use std::process::ExitCode;
 
 const HELP: &str = "bench [CASE …] [--quick] [--pairs N] [--block-s SECONDS]
 

@@ -14,8 +14,8 @@ mod stop;
 mod telemetry;
 mod wiring;
 
-use std::process::ExitCode;
 use cli::{Cli, Command};
+use std::process::ExitCode;
 
 /// What went wrong, as a sentence; the program says it and ends.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
