@@ -1,7 +1,7 @@
 //! The bare loop: consume a batch, produce what our engine would, commit with the offsets. Nothing is decided.
 //!
-//! Partitions are assigned for good, so it does not even pay for a group's rebalancing, and one
-//! transaction covers all partitions of a batch.
+//! Partitions are assigned for good, so it does not even pay for a group's rebalancing. Each
+//! thread has one partition, as one of our workers has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

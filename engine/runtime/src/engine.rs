@@ -27,9 +27,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Two workers, batches of at most 1,000.
+    /// As many workers as a new log has partitions, batches of at most 1,000.
     pub fn new(index_folder: PathBuf, policy: Policy) -> Self {
-        Self { instance: None, workers: 2, batch_max: 1000, policy: Arc::new(policy), index_folder }
+        Self { instance: None, workers: 4, batch_max: 1000, policy: Arc::new(policy), index_folder }
     }
 }
 

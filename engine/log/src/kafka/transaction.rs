@@ -75,6 +75,8 @@ impl Producer {
             // default waits 100 ms before it asks again, and every transaction would take so long.
             .set("retry.backoff.ms", "1")
             .set("retry.backoff.max.ms", "100")
+            // The commit speaks for its records; a report for each would cost more than writing it.
+            .set("delivery.report.only.error", "true")
             .set("queue.buffering.max.messages", WAITING_RECORDS.to_string())
             .set("queue.buffering.max.kbytes", WAITING_KIB.to_string());
         Ok(Self { client: create(&client, Context { watch: Watch::default() })? })
