@@ -17,7 +17,7 @@ use crate::harness::Outcome;
 /// Of every log of the Kafka cases, ours and bare.
 pub(crate) const PARTITIONS: u32 = 4;
 /// Threads that own them, ours and bare.
-pub(crate) const WORKERS: u32 = 2;
+pub(crate) const WORKERS: u32 = 4;
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A broker of one's own. Its logs are told apart by their prefixes.
