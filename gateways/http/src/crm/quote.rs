@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{TAG, desk};
 use crate::app::Gateway;
 use crate::command::{Accepted, Ask, Refusals, Settled};
-use crate::extract::{CommandParams, Json, OrderId, OrderPath, Sales, Terms};
+use crate::extract::{CommandParams, Json, OrderId, OrderPath, Sales, Terms, object};
 use crate::money::MoneyBody;
 use crate::problem::{Code, Refusal};
 use crate::validate::{Check, REASON_MAX_CHARS};
@@ -18,6 +18,7 @@ use crate::validate::{Check, REASON_MAX_CHARS};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"price": {"amount": "123.40", "currency": "EUR"}, "reason": "hand-set stones"}))]
 pub(crate) struct ManualQuote {
+    #[serde(deserialize_with = "object")]
     price: MoneyBody,
     /// 1 to 500 characters.
     reason: String,

@@ -7,7 +7,7 @@ mod query;
 mod staff;
 mod terms;
 
-pub(crate) use body::{Json, JsonOrNothing, Nothing, announced_bytes, parse as parse_json, read_all};
+pub(crate) use body::{Json, JsonOrNothing, Nothing, announced_bytes, object, parse as parse_json, read_all};
 pub(crate) use path::{CommandId, CommandPath, OrderId, OrderPath};
 pub(crate) use query::Query;
 pub(crate) use staff::{AnyStaff, Bench, Sales};

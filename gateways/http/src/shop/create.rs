@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{BASE, CHANNEL, TAG, customer};
 use crate::app::Gateway;
 use crate::command::{Accepted, Ask, Refusals, create_command_id, order_id_of};
-use crate::extract::{CreateKey, CreateParams, Json};
+use crate::extract::{CreateKey, CreateParams, Json, object};
 use crate::problem::Refusal;
 use crate::validate::Check;
 
@@ -24,7 +24,9 @@ const QUANTITY_MAX: i32 = 10_000;
     "item": {"material": "silver-925", "quantity": 1, "finish": "polished"}
 }))]
 pub(crate) struct NewOrder {
+    #[serde(deserialize_with = "object")]
     customer: NewCustomer,
+    #[serde(deserialize_with = "object")]
     item: NewItem,
 }
 
