@@ -19,6 +19,8 @@ pub trait Framed: Serialize + DeserializeOwned {
     const SCHEMA: &'static str;
     /// The same, parsed once.
     fn schema() -> &'static Schema;
+    /// What earlier releases wrote with, newest first. Their records lie in logs and stay readable.
+    fn older() -> &'static [Schema];
 
     /// The framed bytes of this record.
     ///
@@ -29,7 +31,7 @@ pub trait Framed: Serialize + DeserializeOwned {
         to_single_object(self, Vec::with_capacity(384), &mut config).expect("record and schema agree")
     }
 
-    /// Reads a record written with one of this binary's own schemas.
+    /// Reads a record written with this binary's schema or one of an earlier release.
     ///
     /// # Errors
     /// [`Unreadable`] says what was found instead.
@@ -38,27 +40,36 @@ pub trait Framed: Serialize + DeserializeOwned {
     }
 }
 
-/// Reads the fields that `P` has of a `T` written with this binary's own schema.
+/// Reads the fields that `P` has of a `T` written with this binary's schema or one of an earlier release.
 pub(crate) fn part_of<T: Framed, P: DeserializeOwned>(bytes: &[u8]) -> Result<P, Unreadable> {
-    match split(bytes)? {
-        (fingerprint, datum) if &fingerprint == T::schema().rabin_fingerprint() => datum_of(datum, T::schema()),
-        (fingerprint, _) => Err(Unreadable::UnknownSchema(u64::from_le_bytes(fingerprint))),
+    let (fingerprint, datum) = split(bytes)?;
+    if &fingerprint == T::schema().rabin_fingerprint() {
+        return datum_of(datum, T::schema());
+    }
+    match T::older().iter().find(|schema| &fingerprint == schema.rabin_fingerprint()) {
+        Some(schema) => datum_of(datum, schema),
+        None => Err(Unreadable::UnknownSchema(u64::from_le_bytes(fingerprint))),
     }
 }
 
 macro_rules! framed {
-    ($type:ty, $file:literal) => {
+    ($type:ty, $file:literal $(, $older:literal)*) => {
         impl Framed for $type {
             const SCHEMA: &'static str = include_str!(concat!("../avro/", $file));
             fn schema() -> &'static Schema {
                 static PARSED: LazyLock<Schema> = LazyLock::new(|| <$type>::SCHEMA.parse().expect("the schema file parses"));
                 &PARSED
             }
+            fn older() -> &'static [Schema] {
+                static PARSED: LazyLock<Vec<Schema>> =
+                    LazyLock::new(|| vec![$(include_str!(concat!("../avro/older/", $older)).parse().expect("the schema file parses")),*]);
+                &PARSED
+            }
         }
     };
 }
 framed!(Command, "command.avsc");
-framed!(Event, "event.avsc");
+framed!(Event, "event.avsc", "event-1.avsc");
 framed!(Outcome, "outcome.avsc");
 framed!(PricingJob, "pricing_job.avsc");
 

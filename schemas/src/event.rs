@@ -101,7 +101,7 @@ union! {
         PricingProgressed { attempt: i32, worker: String, progress_percent: i32, lease_until: TimeMs },
         PriceCalculated { attempt: i32, quote: Quote },
         PricingFailed { attempt: i32, worker: String, failure: String, detail: String, retryable: bool },
-        PricingExpired { attempt: i32, #[serde(default)] worker: Option<String>, cause: String },
+        PricingExpired { attempt: i32, #[serde(default)] worker: Option<String>, cause: String, #[serde(default)] policy: Option<String> },
         OrderQuoted { price: Money, reason: String },
         OrderApproved { #[serde(default)] reason: Option<String> },
         OrderRejected { reason: String },
@@ -117,8 +117,13 @@ union! {
         OrderPacked { operator: String },
         OrderShipped { operator: String, carrier: String, tracking: String },
         OrderDelivered { carrier: String, tracking: String, delivered_at: TimeMs },
-        DeadlineMissed { stage: String, due: TimeMs, policy: String },
+        DeadlineMissed { stage: String, due: TimeMs, policy: String, #[serde(default = "attention")] action: String },
     }
+}
+
+/// What a missed deadline led to before there was anything else.
+fn attention() -> String {
+    "attention".into()
 }
 
 /// `Option<Uuid>` as an optional Avro string, whatever the serializer thinks of human readers.

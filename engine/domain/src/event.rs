@@ -49,6 +49,8 @@ pub enum Event {
         attempt: u32,
         worker: Option<String>,
         cause: String,
+        /// Version of the policy that set the time.
+        policy: String,
     },
     OrderQuoted {
         price: Money,
@@ -106,5 +108,34 @@ pub enum Event {
         stage: String,
         due: TimeMs,
         policy: String,
+        action: MissedAction,
     },
+}
+
+/// What a missed deadline leads to. All but `Late` say that the order stands where it should have left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissedAction {
+    /// People are told.
+    Attention,
+    /// They are told again.
+    Escalate,
+    /// The piece goes back to the queue.
+    Release,
+    /// The order as a whole takes too long.
+    Late,
+}
+
+impl MissedAction {
+    /// All of them.
+    pub const ALL: [MissedAction; 4] = [MissedAction::Attention, MissedAction::Escalate, MissedAction::Release, MissedAction::Late];
+
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MissedAction::Attention => "attention",
+            MissedAction::Escalate => "escalate",
+            MissedAction::Release => "release",
+            MissedAction::Late => "late",
+        }
+    }
 }

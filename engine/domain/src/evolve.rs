@@ -1,7 +1,7 @@
 //! Folding events into the state.
 
 use crate::order::REMEMBERED_COMMANDS;
-use crate::{Attention, Event, Holding, Order, Pricing, Seen, Shipment, Stage, TimeMs};
+use crate::{Attention, Event, Holding, MissedAction, Order, Pricing, Seen, Shipment, Stage, TimeMs};
 
 /// By so many places the list of decided commands grows.
 const SEEN_STEP: usize = 4;
@@ -25,8 +25,9 @@ pub fn advance(order: &mut Order, event: &Event, at: TimeMs) {
         order.since = at;
         // Between the attempts of one pricing the order's own deadline goes on.
         if !(before.is_pricing() && order.stage.is_pricing()) {
-            order.overdue = false;
+            (order.overdue, order.escalated) = (false, false);
             order.settle(Attention::Overdue);
+            order.settle(Attention::Escalated);
         }
     }
 }
@@ -58,7 +59,10 @@ fn created(event: &Event, at: TimeMs) -> Option<Order> {
         stage: Stage::Draft,
         since: at,
         pricing_since: at,
+        created: at,
         overdue: false,
+        escalated: false,
+        late: false,
         held: None,
         channel: *channel,
         client: client.as_str().into(),
@@ -130,6 +134,7 @@ fn apply(order: &mut Order, event: &Event, at: TimeMs) {
         Event::OrderResumed { .. } => {
             if let Some(held) = order.held.take() {
                 let pause = at - held.since;
+                order.created += pause;
                 order.since += pause;
                 order.pricing_since += pause;
                 order.pricing.lease_until += pause;
@@ -159,10 +164,20 @@ fn apply(order: &mut Order, event: &Event, at: TimeMs) {
             order.shipment = Some(Box::new(Shipment { carrier: carrier.as_str().into(), tracking: tracking.as_str().into() }));
             order.stage = Stage::Shipped;
         }
-        Event::DeadlineMissed { .. } => {
-            order.overdue = true;
-            order.raise(Attention::Overdue);
-        }
+        Event::DeadlineMissed { action, .. } => match action {
+            MissedAction::Attention | MissedAction::Release => {
+                order.overdue = true;
+                order.raise(Attention::Overdue);
+            }
+            MissedAction::Escalate => {
+                order.escalated = true;
+                order.raise(Attention::Escalated);
+            }
+            MissedAction::Late => {
+                order.late = true;
+                order.raise(Attention::Late);
+            }
+        },
     }
 }
 

@@ -22,8 +22,14 @@ pub struct Order {
     pub since: TimeMs,
     /// When it was submitted (or sent to pricing again), not counting the time on hold.
     pub pricing_since: TimeMs,
+    /// When it was created, not counting the time on hold.
+    pub created: TimeMs,
     /// The deadline of the stage was missed and written down.
     pub overdue: bool,
+    /// And again, after a while in which nothing happened.
+    pub escalated: bool,
+    /// The order as a whole takes too long, which was written down.
+    pub late: bool,
     /// On hold.
     pub held: Option<Holding>,
     /// How it came in.
@@ -88,6 +94,10 @@ pub struct Shipment {
 pub enum Attention {
     /// The stage's deadline has passed.
     Overdue,
+    /// It passed long ago and the order still stands there.
+    Escalated,
+    /// The order as a whole takes too long.
+    Late,
     /// No worker accepts the pricing.
     PricingNotAccepted,
     /// Pricing failed and is not tried again by itself.
@@ -99,6 +109,8 @@ impl Attention {
     pub const fn as_str(self) -> &'static str {
         match self {
             Attention::Overdue => "overdue",
+            Attention::Escalated => "escalated",
+            Attention::Late => "late",
             Attention::PricingNotAccepted => "pricing_not_accepted",
             Attention::PricingFailed => "pricing_failed",
         }

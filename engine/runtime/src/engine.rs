@@ -9,7 +9,7 @@ use atelier_domain::Policy;
 use atelier_log::{Log, Membership};
 
 use crate::worker::{Fatal, GROUP, Worker};
-use crate::{Clock, Metrics};
+use crate::{Clock, Metrics, PolicyInForce};
 
 /// What an engine goes by.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Settings {
     /// Most commands in one transaction.
     pub batch_max: usize,
     /// What decisions go by.
-    pub policy: Arc<Policy>,
+    pub policy: PolicyInForce,
     /// Scratch space for the index of ended orders.
     pub index_folder: PathBuf,
 }
@@ -29,7 +29,7 @@ pub struct Settings {
 impl Settings {
     /// As many workers as a new log has partitions, batches of at most 1,000.
     pub fn new(index_folder: PathBuf, policy: Policy) -> Self {
-        Self { instance: None, workers: 4, batch_max: 1000, policy: Arc::new(policy), index_folder }
+        Self { instance: None, workers: 4, batch_max: 1000, policy: PolicyInForce::new(policy), index_folder }
     }
 }
 

@@ -18,6 +18,7 @@ mod closed;
 mod engine;
 mod metrics;
 mod partition;
+mod policy;
 mod refused;
 mod restore;
 mod timers;
@@ -27,6 +28,7 @@ mod worker;
 pub use engine::{Engine, EngineHandle, Failed, Settings as EngineSettings};
 pub use metrics::Metrics;
 pub use partition::{PartitionState, Settings};
+pub use policy::PolicyInForce;
 pub use restore::{Restored, restore};
 pub use worker::GROUP;
 

@@ -48,6 +48,8 @@ impl Worker {
         let Some(mut owner) = self.join()? else { return Ok(()) };
         let mut said_unavailable = false;
         while !self.stopping() {
+            let policy = self.settings.policy.current();
+            self.owned.values_mut().for_each(|state| state.follow(&policy));
             let polled = match owner.poll(self.settings.batch_max, self.patience()) {
                 Ok(polled) => polled,
                 Err(error @ (LogError::InUse(_) | LogError::Mismatch(_))) => return Err(Fatal::Log(error)),
@@ -112,7 +114,7 @@ impl Worker {
         let settings = Settings {
             partition,
             partitions: self.log.partitions(),
-            policy: self.settings.policy.clone(),
+            policy: self.settings.policy.current(),
             max_payload_bytes: self.log.max_payload_bytes(),
             index_folder: self.settings.index_folder.clone(),
         };

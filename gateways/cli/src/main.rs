@@ -6,6 +6,7 @@ mod cli;
 mod config_file;
 mod demo;
 mod order;
+mod policy;
 mod publish;
 mod replay;
 mod roles;

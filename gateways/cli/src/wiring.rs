@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use atelier_blobs::Blobs;
-use atelier_domain::Policy;
 use atelier_http::Secret;
 use atelier_log::embedded::Embedded;
 use atelier_log::{Log, kafka};
@@ -110,26 +109,6 @@ pub(crate) fn price_book(settings: &Settings) -> Result<Arc<PriceBook>, Failure>
         Some(path) => PriceBook::load(path)?,
         None => PriceBook::builtin(),
     }))
-}
-
-/// The policy. Unless it says itself what is made, that is what the price book has a price for.
-pub(crate) fn policy(settings: &Settings) -> Result<Policy, Failure> {
-    let mut policy = match &settings.policy {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("cannot read the policy {}: {error}; correct --policy", path.display()))?;
-            serde_json::from_str(&text).map_err(|error| format!("the policy {}: {error}", path.display()))?
-        }
-        None => Policy::default(),
-    };
-    let book = price_book(settings)?;
-    if policy.materials.is_empty() {
-        policy.materials = book.alloys.keys().cloned().collect();
-    }
-    if policy.finishes.is_empty() || settings.policy.is_none() {
-        policy.finishes = book.finishes.keys().cloned().collect();
-    }
-    Ok(policy)
 }
 
 /// Where the engine keeps the index of ended orders: scratch space.

@@ -34,7 +34,9 @@ pub(super) fn detail(data: &EventData) -> Option<Value> {
         EventData::PricingFailed { attempt, worker, failure, detail, retryable } => {
             json!({"attempt": attempt, "worker": worker, "failure": failure, "detail": detail, "retryable": retryable})
         }
-        EventData::PricingExpired { attempt, worker, cause } => json!({"attempt": attempt, "worker": worker, "cause": cause}),
+        EventData::PricingExpired { attempt, worker, cause, policy } => {
+            json!({"attempt": attempt, "worker": worker, "cause": cause, "policy": policy})
+        }
         EventData::OrderQuoted { price, reason } => json!({"price": money(price), "reason": reason}),
         EventData::OrderApproved { reason } => json!({"reason": reason}),
         EventData::OrderRejected { reason }
@@ -54,7 +56,7 @@ pub(super) fn detail(data: &EventData) -> Option<Value> {
             json!({"carrier": carrier, "tracking": tracking, "delivered_at": rfc3339(*delivered_at)})
         }
         // The stage it names is an inner one; the status beside the entry says enough.
-        EventData::DeadlineMissed { stage: _, due, policy } => json!({"due": rfc3339(*due), "policy": policy}),
+        EventData::DeadlineMissed { stage: _, due, policy, action } => json!({"due": rfc3339(*due), "policy": policy, "action": action}),
     })
 }
 

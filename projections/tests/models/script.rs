@@ -156,7 +156,7 @@ pub(crate) fn to_the_customer(order: &mut Order) -> Vec<Event> {
             Stage::Shipped,
             EventData::OrderShipped { operator: operator(), carrier: "dpx".into(), tracking: format!("T{}", order.id) },
         ),
-        order.also(EventData::DeadlineMissed { stage: "shipped".into(), due: 0, policy: "1".into() }),
+        order.also(EventData::DeadlineMissed { stage: "shipped".into(), due: 0, policy: "1".into(), action: "attention".into() }),
         order.also(EventData::OrderDelivered { carrier: "dpx".into(), tracking: format!("T{}", order.id), delivered_at: order.time }),
         order.then(Stage::Closed, EventData::OrderClosed { reason: "delivered".into() }),
     ]

@@ -1,14 +1,14 @@
 //! Bytes that are on somebody's disk already: they must be read for ever, and written so until a schema
 //! is changed on purpose.
 //!
-//! After a deliberate change: `ATELIER_WRITE_GOLDEN=1 cargo test -p atelier-schemas golden`, keep the
-//! old files as `*.v1.hex` with a reader test, and say so in the changelog.
+//! After a deliberate change: `ATELIER_WRITE_GOLDEN=1 cargo test --release --workspace golden`, keep the
+//! older schema in `avro/older` and its bytes as `NAME-1.hex`, with a reader test, and say so in the changelog.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::samples;
-use crate::Framed;
+use crate::{Event, Framed};
 
 fn check<T: Framed + PartialEq + std::fmt::Debug>(name: &str, records: &[T]) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.hex"));
@@ -37,4 +37,16 @@ fn golden_bytes_are_read_and_written() {
     check("event", &samples::events());
     check("outcome", &samples::outcomes());
     check("pricing_job", &samples::jobs());
+}
+
+#[test]
+fn events_of_earlier_releases_stay_readable() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/event-1.hex");
+    let golden = std::fs::read_to_string(path).unwrap();
+    let samples = samples::events();
+    for line in golden.lines() {
+        let bytes: Vec<u8> = (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect();
+        let event = Event::decode(&bytes).unwrap();
+        assert!(samples.contains(&event), "what is newer has its default: {event:?}");
+    }
 }

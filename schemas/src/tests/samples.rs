@@ -110,7 +110,7 @@ pub(super) fn events() -> Vec<Event> {
         EventData::PricingProgressed { attempt: 1, worker: worker(), progress_percent: 40, lease_until: 1_700_000_040_000 },
         EventData::PriceCalculated { attempt: 1, quote: quote() },
         EventData::PricingFailed { attempt: 1, worker: worker(), failure: "internal".into(), detail: "x".into(), retryable: false },
-        EventData::PricingExpired { attempt: 1, worker: None, cause: "nobody".into() },
+        EventData::PricingExpired { attempt: 1, worker: None, cause: "nobody".into(), policy: None },
         EventData::OrderQuoted { price: money(), reason: reason() },
         EventData::OrderApproved { reason: Some(reason()) },
         EventData::OrderRejected { reason: reason() },
@@ -126,7 +126,12 @@ pub(super) fn events() -> Vec<Event> {
         EventData::OrderPacked { operator: operator() },
         EventData::OrderShipped { operator: operator(), carrier: "dhl".into(), tracking: "P1".into() },
         EventData::OrderDelivered { carrier: "dhl".into(), tracking: "P1".into(), delivered_at: 1_700_000_000_000 },
-        EventData::DeadlineMissed { stage: "priced".into(), due: 1_700_000_000_000, policy: "default-1".into() },
+        EventData::DeadlineMissed {
+            stage: "priced".into(),
+            due: 1_700_000_000_000,
+            policy: "default-1".into(),
+            action: "attention".into(),
+        },
     ];
     assert_eq!(data.iter().map(EventData::type_name).collect::<Vec<_>>(), EventData::TYPES, "one sample per branch");
     data.into_iter()

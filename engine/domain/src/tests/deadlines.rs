@@ -1,7 +1,7 @@
 //! What time does to an order.
 
 use crate::testing::{Scenario, quote, ring_model};
-use crate::{Attention, Command, Event, Role, Stage, Status, deadline};
+use crate::{Attention, Channel, Command, Event, Exception, Limit, MissedAction, OnMissed, Policy, Role, Stage, Status, deadline};
 
 const MINUTE: i64 = 60_000;
 
@@ -9,8 +9,20 @@ fn submitted() -> Scenario {
     Scenario::created().when(Role::Customer, Command::AttachModel { model: ring_model() }).when(Role::Customer, Command::SubmitOrder)
 }
 
+fn actions(scenario: &Scenario) -> Vec<MissedAction> {
+    let action = |(event, _): &(Event, _)| if let Event::DeadlineMissed { action, .. } = event { Some(*action) } else { None };
+    scenario.events.iter().filter_map(action).collect()
+}
+
 fn missed(scenario: &Scenario) -> usize {
-    scenario.events.iter().filter(|(event, _)| matches!(event, Event::DeadlineMissed { .. })).count()
+    actions(scenario).len()
+}
+
+/// An order with a price, in a house with another policy.
+fn priced_under(policy: Policy) -> Scenario {
+    let mut scenario = Scenario::priced();
+    scenario.policy = policy;
+    scenario
 }
 
 #[test]
@@ -105,4 +117,81 @@ fn the_clock_of_a_held_order_stands_still() {
     let resumed = held.after_ms(10 * day).when(Role::Seller, Command::ResumeOrder { reason: "go on".into() }).after_ms(day / 2 - MINUTE);
     assert_eq!(missed(&resumed), 0);
     assert_eq!(missed(&resumed.after_ms(2 * MINUTE)), 1);
+}
+
+#[test]
+fn an_order_that_still_stands_there_is_raised_once_more_and_then_no_more() {
+    let late = Scenario::priced().after_ms(24 * 60 * MINUTE);
+    assert_eq!(actions(&late), [MissedAction::Attention]);
+    let later = late.after_ms(24 * 60 * MINUTE).after_ms(24 * 60 * MINUTE);
+    assert_eq!(actions(&later), [MissedAction::Attention, MissedAction::Escalate]);
+    assert_eq!(later.order.as_ref().unwrap().attention, [Attention::Overdue, Attention::Escalated]);
+    let moved = later.when(Role::Seller, Command::ApproveOrder { reason: None });
+    assert!(moved.order.as_ref().unwrap().attention.is_empty());
+    let never = priced_under(Policy { escalate_after_ms: None, ..Policy::default() }).after_ms(80 * 24 * 60 * MINUTE);
+    assert_eq!(actions(&never), [MissedAction::Attention]);
+}
+
+#[test]
+fn an_order_that_takes_too_long_as_a_whole_is_said_to_until_it_ends() {
+    let mut policy = Policy::default();
+    policy.limits.total_ms = MINUTE;
+    let late = priced_under(policy).after_ms(MINUTE);
+    assert_eq!(actions(&late), [MissedAction::Late]);
+    let moved = late.when(Role::Seller, Command::ApproveOrder { reason: None });
+    assert_eq!(moved.order.as_ref().unwrap().attention, [Attention::Late]);
+    let ended = moved.when(Role::Seller, Command::CancelOrder { reason: "too late".into() });
+    assert!(ended.order.as_ref().unwrap().attention.is_empty());
+}
+
+#[test]
+fn a_claim_that_is_not_followed_by_a_start_goes_back_where_the_policy_says_so() {
+    let claimed = |policy| {
+        let approved = priced_under(policy).when(Role::Seller, Command::ApproveOrder { reason: None });
+        approved.when(Role::Operator, Command::ClaimWork).after_ms(4 * 60 * MINUTE)
+    };
+    let kept = claimed(Policy::default());
+    assert_eq!((kept.order.as_ref().unwrap().stage, actions(&kept)), (Stage::WorkClaimed, vec![MissedAction::Attention]));
+    let released = claimed(Policy { on_missed: [(Limit::Claimed, OnMissed::Release)].into(), ..Policy::default() });
+    let order = released.order.as_ref().unwrap();
+    assert_eq!((order.stage, order.holder.as_deref(), order.attention.as_slice()), (Stage::WorkAvailable, None, &[][..]));
+    assert_eq!(actions(&released), [MissedAction::Release]);
+    released.when(Role::Operator, Command::StartWork).then_rejected("not_allowed");
+}
+
+#[test]
+fn the_last_exception_that_fits_the_order_sets_its_limit() {
+    let exception = |channel, material: Option<&str>, minutes| Exception {
+        channel,
+        material: material.map(str::to_owned),
+        limits: [(Limit::Priced, minutes * MINUTE)].into(),
+    };
+    let exceptions = vec![
+        exception(Some(Channel::Shop), None, 10),
+        exception(None, Some("silver-925"), 20),
+        exception(Some(Channel::Partner), None, 30),
+        exception(None, Some("gold-585"), 40),
+    ];
+    let scenario = priced_under(Policy { exceptions, ..Policy::default() });
+    let order = scenario.order.as_ref().unwrap();
+    assert_eq!(deadline(order, &scenario.policy).unwrap().at, order.since + 20 * MINUTE);
+    assert_eq!(scenario.policy.limit_ms(order, Limit::Completed), Policy::default().limits.completed_ms, "what it does not set stays");
+}
+
+#[test]
+fn a_policy_that_cannot_be_gone_by_says_which_field() {
+    let wrong = |change: fn(&mut Policy)| {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        policy.check().unwrap_err()
+    };
+    assert_eq!(Policy::default().check(), Ok(()));
+    assert!(wrong(|policy| policy.limits.total_ms = 0).contains("Total"));
+    assert!(wrong(|policy| policy.version = String::new()).contains("version"));
+    assert!(wrong(|policy| policy.on_missed = [(Limit::Shipped, OnMissed::Release)].into()).contains("Shipped"));
+    let text =
+        r#"{"version": "2", "exceptions": [{"material": "gold-585", "limits": {"priced_ms": 5}}], "on_missed": {"claimed_ms": "release"}}"#;
+    let policy: Policy = serde_json::from_str(text).unwrap();
+    assert_eq!(policy.exceptions[0].limits[&Limit::Priced], 5);
+    assert!(serde_json::from_str::<Policy>(r#"{"exceptions": [{"limits": {"pricd_ms": 5}}]}"#).is_err());
 }

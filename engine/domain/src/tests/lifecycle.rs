@@ -78,6 +78,9 @@ fn reachable(start: Stage) -> BTreeSet<Stage> {
             if matches!(stage, Stage::PricingRequested | Stage::PricingAccepted | Stage::PricingRunning) {
                 next.extend([Stage::PricingExpired, Stage::PricingRequested]);
             }
+            if *stage == Stage::WorkClaimed {
+                next.insert(Stage::WorkAvailable);
+            }
         }
         if next == known {
             return known;

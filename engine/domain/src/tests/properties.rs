@@ -100,9 +100,9 @@ fn check(before: &Scenario, after: &Scenario, step: &Step) {
     }
 }
 
-/// An overdue order has no further deadline until it moves.
+/// Once everything was said about an order that does not move it has no further deadline until it does.
 fn paused_by_overdue(order: &Order) -> bool {
-    order.overdue && !matches!(order.stage, Stage::PricingRequested | Stage::PricingAccepted | Stage::PricingRunning)
+    order.escalated && order.late && !matches!(order.stage, Stage::PricingRequested | Stage::PricingAccepted | Stage::PricingRunning)
 }
 
 fn legal(before: &Order, after: &Order, role: Role, command: &Command) {

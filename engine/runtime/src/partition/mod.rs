@@ -96,6 +96,14 @@ impl PartitionState {
         self.timers = Timers::all(deadlines);
     }
 
+    /// Goes by `policy` from now on; nothing to do where it does already.
+    pub fn follow(&mut self, policy: &Arc<Policy>) {
+        if !Arc::ptr_eq(policy, &self.settings.policy) {
+            self.settings.policy = policy.clone();
+            self.arm();
+        }
+    }
+
     /// The soonest deadline.
     pub fn next_due(&self) -> Option<TimeMs> {
         self.timers.next()

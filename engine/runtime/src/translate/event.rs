@@ -1,6 +1,6 @@
 //! Events, on their way to the log and back from it.
 
-use atelier_domain::Event;
+use atelier_domain::{Event, MissedAction};
 use atelier_schemas::EventData;
 
 use super::command::channel_from;
@@ -29,7 +29,9 @@ pub fn to_wire(event: Event) -> EventData {
         Event::PricingFailed { attempt, worker, failure, detail, retryable } => {
             EventData::PricingFailed { attempt: signed(attempt), worker, failure, detail, retryable }
         }
-        Event::PricingExpired { attempt, worker, cause } => EventData::PricingExpired { attempt: signed(attempt), worker, cause },
+        Event::PricingExpired { attempt, worker, cause, policy } => {
+            EventData::PricingExpired { attempt: signed(attempt), worker, cause, policy: Some(policy) }
+        }
         Event::OrderQuoted { price, reason } => EventData::OrderQuoted { price: money(price), reason },
         Event::OrderApproved { reason } => EventData::OrderApproved { reason },
         Event::OrderRejected { reason } => EventData::OrderRejected { reason },
@@ -45,7 +47,9 @@ pub fn to_wire(event: Event) -> EventData {
         Event::OrderPacked { operator } => EventData::OrderPacked { operator },
         Event::OrderShipped { operator, carrier, tracking } => EventData::OrderShipped { operator, carrier, tracking },
         Event::OrderDelivered { carrier, tracking, delivered_at } => EventData::OrderDelivered { carrier, tracking, delivered_at },
-        Event::DeadlineMissed { stage, due, policy } => EventData::DeadlineMissed { stage, due, policy },
+        Event::DeadlineMissed { stage, due, policy, action } => {
+            EventData::DeadlineMissed { stage, due, policy, action: action.as_str().to_owned() }
+        }
     }
 }
 
@@ -78,7 +82,9 @@ pub fn from_wire(data: EventData) -> Option<Event> {
         EventData::PricingFailed { attempt, worker, failure, detail, retryable } => {
             Event::PricingFailed { attempt: number(attempt)?, worker, failure, detail, retryable }
         }
-        EventData::PricingExpired { attempt, worker, cause } => Event::PricingExpired { attempt: number(attempt)?, worker, cause },
+        EventData::PricingExpired { attempt, worker, cause, policy } => {
+            Event::PricingExpired { attempt: number(attempt)?, worker, cause, policy: policy.unwrap_or_default() }
+        }
         EventData::OrderQuoted { price, reason } => Event::OrderQuoted { price: money_from(price), reason },
         EventData::OrderApproved { reason } => Event::OrderApproved { reason },
         EventData::OrderRejected { reason } => Event::OrderRejected { reason },
@@ -94,7 +100,10 @@ pub fn from_wire(data: EventData) -> Option<Event> {
         EventData::OrderPacked { operator } => Event::OrderPacked { operator },
         EventData::OrderShipped { operator, carrier, tracking } => Event::OrderShipped { operator, carrier, tracking },
         EventData::OrderDelivered { carrier, tracking, delivered_at } => Event::OrderDelivered { carrier, tracking, delivered_at },
-        EventData::DeadlineMissed { stage, due, policy } => Event::DeadlineMissed { stage, due, policy },
+        EventData::DeadlineMissed { stage, due, policy, action } => {
+            let action = MissedAction::ALL.into_iter().find(|known| known.as_str() == action)?;
+            Event::DeadlineMissed { stage, due, policy, action }
+        }
     })
 }
 

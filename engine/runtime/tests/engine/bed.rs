@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use atelier_domain::Policy;
 use atelier_log::memory::Memory;
 use atelier_log::{Log, NewRecord, Record, client};
-use atelier_runtime::{Clock, Engine, EngineHandle, EngineSettings, Metrics};
+use atelier_runtime::{Clock, Engine, EngineHandle, EngineSettings, Metrics, PolicyInForce};
 use atelier_schemas::{Actor, Command, CommandData, Event, Framed, Item, Model, Outcome, OutcomeResult, PricingJob, Topic, partition_of};
 use prometheus_client::registry::Registry;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ pub(crate) struct Bed {
     pub(crate) log: Memory,
     pub(crate) now: Arc<AtomicI64>,
     pub(crate) folder: tempfile::TempDir,
+    pub(crate) policy: PolicyInForce,
     engine: Option<EngineHandle>,
     next_id: u128,
 }
@@ -30,7 +31,14 @@ impl Bed {
     pub(crate) fn idle(partitions: u32) -> Self {
         let now = Arc::new(AtomicI64::new(1_000_000));
         let folder = tempfile::tempdir().unwrap();
-        Self { log: Memory::with_clock(partitions, now.clone()), now, folder, engine: None, next_id: 1 }
+        Self {
+            log: Memory::with_clock(partitions, now.clone()),
+            now,
+            folder,
+            policy: PolicyInForce::new(Policy::default()),
+            engine: None,
+            next_id: 1,
+        }
     }
 
     pub(crate) fn running(partitions: u32) -> Self {
@@ -40,7 +48,8 @@ impl Bed {
     }
 
     pub(crate) fn start(&mut self) {
-        let settings = EngineSettings::new(self.folder.path().to_owned(), Policy::default());
+        let settings =
+            EngineSettings { policy: self.policy.clone(), ..EngineSettings::new(self.folder.path().to_owned(), Policy::default()) };
         let now = self.now.clone();
         let clock: Clock = Arc::new(move || now.load(Ordering::SeqCst));
         let metrics = Metrics::register(&mut Registry::default());

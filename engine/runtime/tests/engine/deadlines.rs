@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use atelier_domain::Policy;
 use atelier_schemas::{CommandData, EventData};
 
 use crate::bed::{Bed, attach, create, status};
@@ -26,7 +27,7 @@ fn a_missed_deadline_is_written_once_also_across_a_restart() {
     let mut bed = Bed::running(1);
     let order = bed.order();
     bed.ask(order, "customer", create());
-    bed.now.fetch_add(31 * 24 * 3_600_000, Ordering::SeqCst);
+    bed.now.fetch_add((30 * 24 + 1) * 3_600_000, Ordering::SeqCst);
     let missed = |bed: &Bed| bed.events().iter().filter(|event| matches!(event.data, EventData::DeadlineMissed { .. })).count();
     bed.wait(|bed| (missed(bed) == 1).then_some(()));
     bed.stop();
@@ -48,9 +49,34 @@ fn a_deadline_write_that_is_lost_happens_once_all_the_same() {
     let order = bed.order();
     bed.ask(order, "customer", create());
     bed.log.inject(atelier_log::memory::Fault::CommitThenLost);
-    bed.now.fetch_add(31 * 24 * 3_600_000, Ordering::SeqCst);
+    bed.now.fetch_add((30 * 24 + 1) * 3_600_000, Ordering::SeqCst);
     bed.wait(|bed| (bed.events().len() == 2).then_some(()));
     bed.ask(order, "customer", attach());
     assert_eq!(bed.events().len(), 3);
+    bed.check_exactly_once();
+}
+
+#[test]
+fn a_policy_put_in_force_later_moves_the_deadlines_of_open_orders_and_is_named_in_what_it_causes() {
+    let mut bed = Bed::running(2);
+    let orders = [bed.order(), bed.order()];
+    for order in orders {
+        bed.ask(order, "customer", create());
+    }
+    bed.now.fetch_add(60_000, Ordering::SeqCst);
+    let mut stricter = Policy { version: "stricter-2".into(), ..Policy::default() };
+    stricter.limits.draft_ms = 50_000;
+    bed.policy.replace(stricter);
+    let missed = |bed: &Bed| -> Vec<String> {
+        let of =
+            |event: atelier_schemas::Event| if let EventData::DeadlineMissed { policy, .. } = event.data { Some(policy) } else { None };
+        bed.events().into_iter().filter_map(of).collect()
+    };
+    let policies = bed.wait(|bed| Some(missed(bed)).filter(|policies| policies.len() == orders.len()));
+    assert_eq!(policies, ["stricter-2", "stricter-2"]);
+    bed.stop();
+    bed.start();
+    bed.ask(orders[0], "customer", attach());
+    assert_eq!(missed(&bed).len(), orders.len(), "written once");
     bed.check_exactly_once();
 }

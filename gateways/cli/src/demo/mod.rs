@@ -82,7 +82,7 @@ pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode
     let carrier_secret = std::env::var("ATELIER_CARRIER_SECRET").ok().filter(|_| args.url.is_some()).unwrap_or(secret);
     let back = client.map(|client| Ok::<_, Failure>(Back { client, blobs: wiring::blobs(&settings)? })).transpose()?;
     let acks = args.acks.as_ref().map(std::fs::File::create).transpose()?;
-    let policy = wiring::policy(&settings)?;
+    let policy = crate::policy::policy(&settings)?;
     let made = Made { materials: policy.materials, finishes: policy.finishes };
     let cast = Cast {
         url: url.clone(),

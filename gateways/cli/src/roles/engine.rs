@@ -34,10 +34,11 @@ pub(crate) async fn engine(settings: &Settings, args: &RoleArgs) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the engine's workers.
+/// Starts the engine's workers, within a runtime: the policy file is followed there.
 pub(crate) fn start(settings: &Settings, log: Arc<dyn Log>, registry: &mut Registry) -> Result<EngineHandle, Failure> {
-    let engine =
-        EngineSettings { instance: settings.instance.clone(), ..EngineSettings::new(wiring::scratch(settings), wiring::policy(settings)?) };
+    let policy = crate::policy::policy(settings)?;
+    let engine = EngineSettings { instance: settings.instance.clone(), ..EngineSettings::new(wiring::scratch(settings), policy) };
+    tokio::spawn(crate::policy::follow(settings.clone(), engine.policy.clone()));
     Ok(Engine::start(log, &engine, wiring::clock(), Metrics::register(registry))?)
 }
 

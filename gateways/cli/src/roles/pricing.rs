@@ -43,7 +43,7 @@ pub(crate) fn start(
 ) -> Result<WorkerHandle, Failure> {
     let name = args.worker.clone().unwrap_or_else(|| format!("pricing-{}", Uuid::new_v4().simple()));
     // A third of the lease: two heartbeats may get lost.
-    let lease_ms = u64::try_from(wiring::policy(settings)?.pricing_lease_ms).unwrap_or(30_000);
+    let lease_ms = u64::try_from(crate::policy::policy(settings)?.pricing_lease_ms).unwrap_or(30_000);
     let metrics = Metrics::default();
     metrics.register(registry);
     let config = WorkerConfig {

@@ -104,7 +104,9 @@ fn data(data: EventData) -> Value {
         EventData::PricingFailed { attempt, worker, failure, detail, retryable } => {
             json!({"attempt": attempt, "worker": worker, "failure": failure, "detail": detail, "retryable": retryable})
         }
-        EventData::PricingExpired { attempt, worker, cause } => json!({"attempt": attempt, "worker": worker, "cause": cause}),
+        EventData::PricingExpired { attempt, worker, cause, policy } => {
+            json!({"attempt": attempt, "worker": worker, "cause": cause, "policy": policy})
+        }
         EventData::OrderQuoted { price, reason } => json!({"price": published_money(&price), "reason": reason}),
         EventData::OrderApproved { reason } => json!({"reason": reason}),
         EventData::OrderRejected { reason }
@@ -123,7 +125,7 @@ fn data(data: EventData) -> Value {
             json!({"carrier": carrier, "tracking": tracking, "delivered_at": stamp::text(delivered_at)})
         }
         // The inner stage stays here; the status beside it says where the order stood.
-        EventData::DeadlineMissed { stage: _, due, policy } => json!({"due": stamp::text(due), "policy": policy}),
+        EventData::DeadlineMissed { stage: _, due, policy, action } => json!({"due": stamp::text(due), "policy": policy, "action": action}),
     }
 }
 
