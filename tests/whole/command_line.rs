@@ -59,6 +59,39 @@ fn an_order_is_seen_the_same_by_shop_log_replay_and_audit() {
 }
 
 #[test]
+fn a_repair_is_a_dry_run_until_it_is_applied_and_says_what_is_allowed() {
+    let (_folder, house) = house();
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    let url = up.url();
+    let body = json!({"customer": {"name": "Ada", "email": "ada@example.org"}, "item": {"material": "silver-925", "quantity": 1, "finish": "polished"}});
+    let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "one")];
+    let (_, answer) = http(&url, "POST", "/shop/v1/orders", &headers, body.to_string().as_bytes());
+    let created: Value = serde_json::from_str(&answer).unwrap();
+    let id = created["order_id"].as_str().unwrap();
+    http(&url, "GET", &format!("/shop/v1/orders/{id}?wait_version=1"), &[], b"");
+
+    let shown = stdout(&house.run(&["repair", id, "--url", &url]));
+    assert!(shown.contains("INITIATED, version 1") && shown.contains("cancel"), "{shown}");
+    let would = stdout(&house.run(&["repair", id, "cancel", "--reason", "asked by phone", "--url", &url]));
+    assert!(would.contains("CANCELLED, version 2") && would.contains("--apply"), "{would}");
+    assert!(stdout(&house.run(&["order", id])).contains("version 1"), "a dry run changes nothing");
+    let cancel = ["repair", id, "cancel", "--reason", "asked by phone", "--staff", "vera", "--apply", "--url", &url];
+    let done = house.run(&cancel);
+    assert!(done.status.success() && stdout(&done).contains("CANCELLED, version 2"), "{done:?}");
+    let timeline = stdout(&house.run(&["order", id]));
+    assert!(timeline.contains("admin vera"), "{timeline}");
+    http(&url, "GET", &format!("/shop/v1/orders/{id}?wait_version=2"), &[], b"");
+    let again = house.run(&["repair", id, "hold", "--reason", "wait", "--url", &url]);
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("allowed now: nothing"), "{again:?}");
+    let without = refused(&house.run(&["repair", id, "hold", "--url", &url]));
+    assert!(without.contains("--reason"), "{without}");
+    let nobody = refused(&house.run(&["repair", id, "--url", "http://127.0.0.1:9"]));
+    assert!(nobody.contains("--url") && nobody.contains("gateway"), "{nobody}");
+    assert!(up.end(), "{}", up.messages());
+}
+
+#[test]
 fn wrong_flags_are_refused_with_what_is_right() {
     let (folder, house) = house();
     let log = refused(&house.run(&["audit", "--log", "kafka:/k1"]));
@@ -108,7 +141,7 @@ fn staff_surfaces_are_not_opened_to_a_network_without_a_login() {
 #[test]
 fn help_and_completions_are_there() {
     let (_folder, house) = house();
-    for args in [&["--help"][..], &["demo", "--help"], &["audit", "--help"], &["replay", "--help"]] {
+    for args in [&["--help"][..], &["demo", "--help"], &["audit", "--help"], &["replay", "--help"], &["repair", "--help"]] {
         let help = house.run(args);
         assert!(help.status.success() && stdout(&help).contains("Example"), "{args:?}: {}", stdout(&help));
     }

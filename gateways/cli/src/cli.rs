@@ -64,6 +64,13 @@ atelier audit --json --log kafka://k1:9092 --store postgres://atelier@db/atelier
 atelier replay --order 6f1cf0b6-… --follow"
     )]
     Replay(ReplayArgs),
+    /// Looks at an order and does what its state allows; a dry run unless --apply is given
+    #[command(
+        after_help = "Exit codes: 0 done or possible, 1 refused (with the reason and what is allowed), 2 could not ask.\n\nExamples:\n  \
+atelier repair 6f1cf0b6-…\n  atelier repair 6f1cf0b6-… release --reason \"operator is ill\"\n  \
+atelier repair 6f1cf0b6-… reprice --reason \"worker was out of memory\" --apply --staff vera"
+    )]
+    Repair(RepairArgs),
     /// Prints the completion script of a shell
     #[command(after_help = "Example:\n  atelier completions bash > /etc/bash_completion.d/atelier")]
     Completions {
@@ -77,7 +84,12 @@ impl Command {
     pub(crate) fn voice(&self) -> Voice {
         match self {
             Command::Up(_) | Command::Engine(_) | Command::Projections(_) | Command::Pricing(_) | Command::Gateway(_) => Voice::Role,
-            Command::Demo(_) | Command::Audit(_) | Command::Order(_) | Command::Replay(_) | Command::Completions { .. } => Voice::Tool,
+            Command::Demo(_)
+            | Command::Audit(_)
+            | Command::Order(_)
+            | Command::Replay(_)
+            | Command::Repair(_)
+            | Command::Completions { .. } => Voice::Tool,
         }
     }
 }
@@ -207,6 +219,51 @@ pub(crate) struct ReplayArgs {
     /// Go on with what happens from now on, until Ctrl-C
     #[arg(long)]
     pub(crate) follow: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RepairArgs {
+    /// The order
+    pub(crate) order: Uuid,
+    /// What to do; the order is only shown unless given
+    #[arg(value_enum, requires = "reason")]
+    pub(crate) action: Option<RepairAction>,
+    /// Why, in a sentence; it is recorded
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Do it instead of saying what would happen
+    #[arg(long, requires = "action")]
+    pub(crate) apply: bool,
+    /// Who asks; it is recorded
+    #[arg(long, env = "ATELIER_STAFF", default_value = "on-call", value_name = "NAME")]
+    pub(crate) staff: String,
+    /// The gateway
+    #[arg(long, env = "ATELIER_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub(crate) url: String,
+    /// Machine-readable: the gateway's answer
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What may be done to an order by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RepairAction {
+    /// It may be made
+    Approve,
+    /// It is not made
+    Reject,
+    /// Send it to pricing again
+    Reprice,
+    /// Stop its clocks
+    Hold,
+    /// Let them go on
+    Resume,
+    /// Give the piece back to the queue
+    Release,
+    /// End it
+    Cancel,
+    /// It was delivered
+    Close,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -8,6 +8,7 @@ mod demo;
 mod order;
 mod policy;
 mod publish;
+mod repair;
 mod replay;
 mod roles;
 mod settings;
@@ -62,6 +63,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Audit(args) => audit::run(&settings, &args).await,
         Command::Order(args) => order::run(&settings, &args).await,
         Command::Replay(args) => replay::run(&settings, &args).await,
+        Command::Repair(args) => repair::run(&args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

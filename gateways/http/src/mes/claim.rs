@@ -35,9 +35,9 @@ pub(crate) async fn claim(
         candidates_of(&gateway, QueueFilter { work: Some("available".into()), held: Some(false), ..QueueFilter::default() }).await?;
     let mut candidates = Vec::new();
     if terms.key.is_some() {
-        // What the caller has claimed already: if it was under this key, the engine answers as it did
+        // What the caller has already, however far it got: if it was under this key, the engine answers as it did
         // then. Asked after the list above, so that an order on its way from one to the other is in one.
-        let mine = QueueFilter { work: Some("claimed".into()), holder: Some(actor.name.clone()), ..QueueFilter::default() };
+        let mine = QueueFilter { holder: Some(actor.name.clone()), ..QueueFilter::default() };
         candidates = candidates_of(&gateway, mine).await?;
     }
     candidates.extend(available);

@@ -58,6 +58,8 @@ async fn a_repeated_claim_gives_the_same_order_again() {
     assert_eq!(house.call(claim("tap-1")).await.expect(200).bytes, first.bytes);
     queued(&house, 1).await;
     assert_eq!(house.call(claim("tap-1")).await.expect(200).bytes, first.bytes);
+    house.post_as(ANN, &format!("/mes/v1/orders/{}/start", first.id()), "").await.expect(200);
+    assert_eq!(house.call(claim("tap-1")).await.expect(200).bytes, first.bytes, "also when the work has begun");
     assert_ne!(house.call(claim("tap-2")).await.expect(200).id(), first.id());
 }
 

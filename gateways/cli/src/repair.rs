@@ -1,0 +1,158 @@
+//! `atelier repair`: looks at an order and does what its state allows, through the gateway.
+//!
+//! Nothing here goes around the engine: a repair is a command like any other, decided by the one writer and
+//! recorded with who asked and why. Unless `--apply` is given the engine is only asked what would happen.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::Failure;
+use crate::cli::{RepairAction, RepairArgs};
+
+/// Longest wait for one answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+impl RepairAction {
+    /// Who serves it.
+    fn base(self) -> &'static str {
+        match self {
+            RepairAction::Release => "/mes/v1",
+            _ => "/crm/v1",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            RepairAction::Approve => "approve",
+            RepairAction::Reject => "reject",
+            RepairAction::Reprice => "reprice",
+            RepairAction::Hold => "hold",
+            RepairAction::Resume => "resume",
+            RepairAction::Release => "release",
+            RepairAction::Cancel => "cancel",
+            RepairAction::Close => "close",
+        }
+    }
+}
+
+/// Shows the order; asks for the action, where one is named.
+pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
+    let gateway = Gateway { client: Client::builder().timeout(TIMEOUT).build()?, args };
+    let (status, order) = gateway.answer(gateway.client.get(gateway.url("/crm/v1", ""))).await?;
+    if !status.is_success() {
+        return Ok(refused(args, status, &order));
+    }
+    let Some(action) = args.action else {
+        print!("{}", if args.json { format!("{order}\n") } else { shown(&order) });
+        return Ok(ExitCode::SUCCESS);
+    };
+    let version = order["version"].as_i64().unwrap_or_default();
+    let ask = |dry_run: bool| {
+        let request = gateway.client.post(gateway.url(action.base(), &format!("/{}?dry_run={dry_run}", action.name())));
+        // What is done is done to the order that was looked at, and once, however often it is sent.
+        let request = request.header("If-Match", format!("\"{version}\"")).header("Idempotency-Key", gateway.key(action, version));
+        gateway.answer(request.json(&json!({"reason": args.reason})))
+    };
+    let (status, would) = ask(true).await?;
+    if !status.is_success() {
+        return Ok(refused(args, status, &would));
+    }
+    if !args.apply {
+        say(args, &would, || {
+            let mut text = shown(&order);
+            let _ = write!(text, "\n{} would give {}. Nothing was changed; --apply does it.\n", action.name(), stands(&would));
+            text
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (status, done) = ask(false).await?;
+    if status == StatusCode::ACCEPTED {
+        return Err(format!("order {}: it is on the log and not decided yet; run the same again to see what came of it", args.order).into());
+    }
+    if !status.is_success() {
+        return Ok(refused(args, status, &done));
+    }
+    say(args, &done, || format!("order {}: {} done, now {}\n", args.order, action.name(), stands(&done)));
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Gateway<'a> {
+    client: Client,
+    args: &'a RepairArgs,
+}
+
+impl Gateway<'_> {
+    fn url(&self, base: &str, call: &str) -> String {
+        format!("{}{base}/orders/{}{call}", self.args.url.trim_end_matches('/'), self.args.order)
+    }
+
+    /// The same repair of the same version for the same reason is the same command.
+    fn key(&self, action: RepairAction, version: i64) -> String {
+        let reason = self.args.reason.as_deref().unwrap_or_default();
+        Uuid::new_v5(&self.args.order, format!("repair {} {version} {reason}", action.name()).as_bytes()).to_string()
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Value), Failure> {
+        let request = request.header("X-Staff", format!("{};admin", self.args.staff));
+        let response = request.send().await.map_err(|error| {
+            // The error's own text repeats the URL, which may hold a password.
+            let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
+            format!("the gateway at --url {why}; is `atelier up` or `atelier gateway` running there?")
+        })?;
+        let status = response.status();
+        Ok((status, response.json().await.unwrap_or_default()))
+    }
+}
+
+fn stands(answer: &Value) -> String {
+    format!("{}, version {}", answer["status"].as_str().unwrap_or("?"), answer["version"])
+}
+
+fn words(list: &Value) -> String {
+    let words: Vec<_> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if words.is_empty() { "nothing".into() } else { words.join(", ") }
+}
+
+fn shown(order: &Value) -> String {
+    let held = if order["held"] == true { ", on hold" } else { "" };
+    format!(
+        "order {}  {}{held}\nneeds a person: {}\nallowed: {}\n",
+        order["order_id"].as_str().unwrap_or_default(),
+        stands(order),
+        words(&order["attention"]),
+        words(&order["allowed"])
+    )
+}
+
+fn say(args: &RepairArgs, answer: &Value, text: impl FnOnce() -> String) {
+    if args.json { println!("{answer}") } else { print!("{}", text()) }
+}
+
+fn refused(args: &RepairArgs, status: StatusCode, problem: &Value) -> ExitCode {
+    if args.json {
+        println!("{problem}");
+        return ExitCode::from(1);
+    }
+    eprintln!(
+        "atelier: order {}: refused ({}): {}",
+        args.order,
+        status.as_u16(),
+        problem["detail"].as_str().unwrap_or("no reason was given")
+    );
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        eprintln!("  {}: {}. {}", word(error, "field"), word(error, "message"), word(error, "fix"));
+    }
+    if problem["allowed"].is_array() {
+        eprintln!("  allowed now: {}", words(&problem["allowed"]));
+    }
+    ExitCode::from(1)
+}
+
+fn word<'a>(of: &'a Value, name: &str) -> &'a str {
+    of[name].as_str().unwrap_or_default()
+}
