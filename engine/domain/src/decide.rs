@@ -226,8 +226,8 @@ fn lease_of(order: &Order, attempt: u32, worker: &str) -> Result<(), Rejection> 
 }
 
 fn sound(order: &Order, quote: &Quote) -> Result<(), Rejection> {
-    let model = order.model.as_ref().map(|model| &*model.sha256);
-    if model != Some(quote.model_sha256.as_str()) {
+    let model = order.model.as_ref().map(|model| model.sha256);
+    if model.is_none() || quote.model_sha256.parse().ok() != model {
         return Err(invalid("quote.model_sha256", "is not the model of this order", "measure the model the job names"));
     }
     let sum: i128 = quote.lines.iter().map(|line| i128::from(line.minor)).sum();

@@ -35,7 +35,7 @@ pub use rejection::Rejection;
 pub use role::{Role, UnknownRole};
 pub use status::{Stage, Status};
 pub use table::{Action, allowed};
-pub use values::{Channel, Customer, Item, Measures, Model, Money, Quote, QuoteLine, TimeMs};
+pub use values::{Channel, Customer, Item, Measures, Model, Money, NotASha256, Quote, QuoteLine, Sha256, TimeMs};
 
 #[cfg(test)]
 mod tests;

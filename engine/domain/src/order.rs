@@ -143,7 +143,7 @@ impl Order {
             + text(&self.client)
             + text(&self.item.material)
             + text(&self.item.finish)
-            + self.model.as_ref().map_or(0, |model| model.sha256.len() + model.format.len())
+            + self.model.as_ref().map_or(0, |model| model.format.len())
             + self.price.as_ref().map_or(0, |price| price.currency.len())
             + self.pricing.worker.as_deref().map_or(0, text)
             + self.holder.as_deref().map_or(0, text)

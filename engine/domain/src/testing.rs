@@ -144,7 +144,8 @@ pub fn create_order() -> Command {
 
 /// A model that exists nowhere.
 pub fn ring_model() -> Model {
-    Model { sha256: "ab".repeat(32).into(), format: "stl".into(), size_bytes: 84 }
+    let sha256 = "ab".repeat(32).parse().expect("64 digits");
+    Model { sha256, format: "stl".into(), size_bytes: 84 }
 }
 
 /// A sound quote for [`ring_model`].

@@ -1,6 +1,7 @@
 //! Plain values that commands and events carry.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,12 +57,53 @@ impl fmt::Debug for Customer {
 /// The bytes of a model, by their hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
-    /// Lower-case hex of the SHA-256.
-    pub sha256: Box<str>,
+    /// Of the bytes.
+    pub sha256: Sha256,
     /// `stl`, `obj`, `3mf` or `ring`.
     pub format: Box<str>,
     /// Length of the bytes.
     pub size_bytes: u64,
+}
+
+/// A SHA-256. As text: 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sha256([u8; 32]);
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotASha256;
+
+impl FromStr for Sha256 {
+    type Err = NotASha256;
+
+    fn from_str(text: &str) -> Result<Self, NotASha256> {
+        let digit = |at: u8| match at {
+            b'0'..=b'9' => Ok(at - b'0'),
+            b'a'..=b'f' => Ok(at - b'a' + 10),
+            _ => Err(NotASha256),
+        };
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return Err(NotASha256);
+        }
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(bytes))
+    }
 }
 
 /// An amount in minor units.

@@ -212,10 +212,14 @@ impl Worker {
     }
 
     fn count(&self, transaction: &Transaction) {
+        let mut records: BTreeMap<&str, u64> = BTreeMap::new();
         for (topic, _, record) in &transaction.records {
             if matches!(topic, Topic::Events) || record.kind == "Refused" {
-                self.metrics.records.get_or_create(&TypeLabel { r#type: record.kind.to_owned() }).inc();
+                *records.entry(record.kind).or_default() += 1;
             }
+        }
+        for (kind, count) in records {
+            self.metrics.records.get_or_create(&TypeLabel { r#type: kind.to_owned() }).inc_by(count);
         }
     }
 

@@ -171,3 +171,12 @@ fn a_manual_quote_takes_the_place_of_pricing() {
 fn an_unknown_order_is_unknown() {
     Scenario::nothing().when(Role::Customer, Command::SubmitOrder).then_rejected("unknown_order");
 }
+
+#[test]
+fn a_hash_is_its_text_and_nothing_else_is_a_hash() {
+    let text = "0123456789abcdef".repeat(4);
+    assert_eq!(text.parse::<crate::Sha256>().unwrap().to_string(), text);
+    for wrong in ["", &text[1..], &text.to_uppercase(), &format!("{text}0"), &text.replace('f', "g"), &"é".repeat(32)] {
+        assert_eq!(wrong.parse::<crate::Sha256>(), Err(crate::NotASha256), "{wrong}");
+    }
+}

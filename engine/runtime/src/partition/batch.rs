@@ -2,7 +2,7 @@
 
 use atelier_domain::{self as domain, Decision, Order, Rejection, Request, Role, TimeMs, decide as decide_one, due, on_deadline, remember};
 use atelier_log::{NewRecord, Partition, Record, Transaction};
-use atelier_schemas::{Actor, After, Command, Event, Framed, Outcome, OutcomeResult, PricingJob, Topic, partition_of};
+use atelier_schemas::{Actor, After, Command, CommandData, Event, Framed, Outcome, OutcomeResult, PricingJob, Topic, partition_of};
 use uuid::Uuid;
 
 use super::{PartitionState, advance};
@@ -76,15 +76,17 @@ fn readable(state: &PartitionState, record: &Record) -> Result<Command, String> 
 fn one(
     state: &mut PartitionState,
     transaction: &mut Transaction,
-    command: Command,
+    mut command: Command,
     record: &Record,
     now: TimeMs,
 ) -> Result<Outcome, closed::Error> {
     let digest = command.digest();
+    // Moved out, not copied: it is most of the command.
+    let data = std::mem::replace(&mut command.data, CommandData::SubmitOrder {});
     let result = match state.refusals.get(&command.command_id, digest) {
         Some(known) if !command.dry_run => known.clone(),
         _ => {
-            let result = decided(state, transaction, &command, digest, record.payload.len(), now)?;
+            let result = decided(state, transaction, &command, data, digest, record.payload.len(), now)?;
             if matches!(result, OutcomeResult::Refused { .. }) && !command.dry_run {
                 state.refusals.remember(command.command_id, digest, result.clone());
             }
@@ -107,6 +109,7 @@ fn decided(
     state: &mut PartitionState,
     transaction: &mut Transaction,
     command: &Command,
+    data: CommandData,
     digest: i64,
     payload_bytes: usize,
     now: TimeMs,
@@ -124,7 +127,7 @@ fn decided(
     let Ok(role) = command.actor.role.parse::<Role>() else {
         return Ok(invalid("actor.role", format!("{:?} is not a role", command.actor.role), "set the role of the surface you serve"));
     };
-    let asked = match translate::command(command.data.clone()) {
+    let asked = match translate::command(data) {
         Ok(asked) => asked,
         Err(bad) => return Ok(invalid(bad.field, bad.message, bad.fix)),
     };

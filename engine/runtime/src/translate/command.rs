@@ -42,13 +42,19 @@ pub fn command(data: CommandData) -> Result<Command, Untranslatable> {
         }
         CommandData::AttachModel { model } => {
             let size = model.size_bytes;
-            Command::AttachModel {
-                model: model_from(model).ok_or_else(|| Untranslatable {
+            let wrong = || match size {
+                ..0 => Untranslatable {
                     field: "model.size_bytes",
                     message: format!("{size} is not a size"),
                     fix: "give the length of the bytes",
-                })?,
-            }
+                },
+                _ => Untranslatable {
+                    field: "model.sha256",
+                    message: "is not a SHA-256".into(),
+                    fix: "give the hash of the bytes as 64 lower-case hexadecimal digits",
+                },
+            };
+            Command::AttachModel { model: model_from(model).ok_or_else(wrong)? }
         }
         CommandData::SubmitOrder {} => Command::SubmitOrder,
         CommandData::AcceptPricing { attempt, worker } => Command::AcceptPricing { attempt: number(attempt)?, worker },

@@ -22,7 +22,7 @@ pub(super) fn customer_from(customer: wire::Customer) -> domain::Customer {
 
 pub(crate) fn model(model: domain::Model) -> wire::Model {
     wire::Model {
-        sha256: model.sha256.into(),
+        sha256: model.sha256.to_string(),
         format: model.format.into(),
         size_bytes: i64::try_from(model.size_bytes).unwrap_or(i64::MAX),
     }
@@ -30,7 +30,7 @@ pub(crate) fn model(model: domain::Model) -> wire::Model {
 
 pub(super) fn model_from(model: wire::Model) -> Option<domain::Model> {
     let size_bytes = u64::try_from(model.size_bytes).ok()?;
-    Some(domain::Model { sha256: model.sha256.into(), format: model.format.into(), size_bytes })
+    Some(domain::Model { sha256: model.sha256.parse().ok()?, format: model.format.into(), size_bytes })
 }
 
 pub(super) fn money(money: domain::Money) -> wire::Money {
