@@ -7,7 +7,7 @@
 //!
 //! Two causes are not about a step of an order and are found when somebody asks: a record no read model
 //! could understand (`parked`), and a read model that lacks records of the log (`offsets`); see
-//! [`derived`].
+//! `derived.rs`.
 
 mod apply;
 mod cause;

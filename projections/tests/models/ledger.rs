@@ -16,6 +16,9 @@ use uuid::Uuid;
 use crate::bed::{Bed, assert_same, run, run_through, settle, until};
 use crate::script::{Order, append, append_all, append_raw, id, many, to_the_works};
 
+/// Whether a filter should let a gap through.
+type Wanted<'f> = &'f dyn Fn(&Gap) -> bool;
+
 const LIMIT: Duration = Duration::from_secs(30);
 
 async fn paged(queries: &Queries, filter: &GapFilter, behind: &[Behind]) -> Vec<Gap> {
@@ -44,11 +47,11 @@ async fn pages_and_filters_cover_it_oldest_first() {
         assert!(all.is_sorted_by_key(|gap| &gap.opened_at) && all.len() > 100, "{}", all.len());
         assert_eq!(all.iter().map(|gap| gap.gap_id).collect::<HashSet<_>>().len(), all.len(), "a gap came twice on {}", bed.name);
 
-        let of = |wanted: &dyn Fn(&Gap) -> bool| all.iter().filter(|gap| wanted(gap)).cloned().collect::<Vec<_>>();
+        let of = |wanted: Wanted<'_>| all.iter().filter(|gap| wanted(gap)).cloned().collect::<Vec<_>>();
         let some = all[all.len() / 2].clone();
         let before = chrono::DateTime::parse_from_rfc3339(&some.opened_at).unwrap().timestamp_millis();
         let base = || GapFilter { state: GapState::All, ..GapFilter::default() };
-        let filters: [(GapFilter, &dyn Fn(&Gap) -> bool); 8] = [
+        let filters: [(GapFilter, Wanted<'_>); 8] = [
             (GapFilter::default(), &|gap| gap.closed_at.is_none()),
             (GapFilter { state: GapState::Closed, ..base() }, &|gap| gap.closed_at.is_some()),
             (GapFilter { cause: Some(Cause::PricingFailed), ..base() }, &|gap| gap.cause == Cause::PricingFailed),
@@ -81,6 +84,8 @@ async fn the_list_of_attention_is_the_orders_with_an_open_gap() {
         let needy = queries.attention(&CrmFilter { limit: Some(200), ..CrmFilter::default() }).await.unwrap().items;
         let by_attention = needy.iter().flat_map(|order| order.gaps.iter().map(|cause| (order.order_id.to_string(), *cause))).collect();
         assert_eq!(by_gaps, by_attention, "{}", bed.name);
+        let counted = queries.open_gaps(&[]).await.unwrap();
+        assert_eq!(usize::try_from(counted.values().sum::<i64>()), Ok(by_gaps.len()), "{counted:?} on {}", bed.name);
         assert!(needy.len() > 5 && needy.iter().all(|order| order.attention_since.is_some()), "{}", needy.len());
     }
 }
@@ -162,6 +167,7 @@ async fn an_order_set_aside_is_a_gap_among_the_others() {
         let unreadable = GapFilter { cause: Some(Cause::UnreadableRecord), ..GapFilter::default() };
         let found = queries.gaps(&unreadable, "admin", &[]).await.unwrap().items;
         assert_eq!(found.len(), 2, "one per order, not per read model: {found:?}");
+        assert_eq!(queries.open_gaps(&[]).await.unwrap()[&Cause::UnreadableRecord], 2, "{}", bed.name);
         let gap = found.iter().find(|gap| gap.order_id == Some(garbled.id.to_string())).unwrap();
         assert_eq!((gap.channel.as_deref(), gap.status.as_deref()), (Some("shop"), Some("SUBMITTED")));
         let detail = gap.detail.as_deref().unwrap();
