@@ -4,7 +4,8 @@
 //! its tables (`migration.sql`), how an event changes its rows (`apply`), what may be asked (`query`)
 //! and what is answered (`view`). [`shop`] holds the order as its buyer sees it and its timeline,
 //! [`queue`] the operators' work, [`crm`] the sellers' lists and the counts by status, [`partner`] the
-//! orders of one partner, [`outcomes`] the answers to commands.
+//! orders of one partner, [`gaps`] the orders that do not move or got lost, [`outcomes`] the answers to
+//! commands.
 //!
 //! The [`Runner`] applies a batch of records and moves the model's stored offset in one database
 //! transaction, so a record is applied once, however often processes die or run side by side.
@@ -15,6 +16,7 @@
 //! Deliberately absent: what may happen to an order. Events carry the order as it stands after them.
 
 pub mod crm;
+pub mod gaps;
 pub mod outcomes;
 pub mod partner;
 pub mod queue;
@@ -31,6 +33,7 @@ mod show;
 
 pub use crm::{CrmFilter, CrmOrder, CustomerView};
 pub use error::Error;
+pub use gaps::{BEHIND_AFTER, Behind, Cause, Gap, GapFilter, GapState, LastEvent, behind};
 pub use metrics::Metrics;
 pub use model::Model;
 pub use page::Page;

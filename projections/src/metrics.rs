@@ -1,5 +1,6 @@
 //! How far the read models are.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -8,9 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::Model;
+use crate::{Cause, Model};
 
-/// The label of every metric here.
+/// The label of every metric about a read model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Labels {
     model: &'static str,
@@ -20,6 +21,12 @@ impl From<Model> for Labels {
     fn from(model: Model) -> Self {
         Self { model: model.as_str() }
     }
+}
+
+/// The label of the gaps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CauseLabel {
+    cause: &'static str,
 }
 
 /// The runner's metrics. Clones share them.
@@ -39,6 +46,8 @@ pub struct Metrics {
     pub(crate) parked: Family<Labels, Counter>,
     /// Batches that had to be tried again because the store was away.
     pub(crate) retries: Family<Labels, Counter>,
+    /// Gaps open, by cause; absent while unknown.
+    gaps_open: Family<CauseLabel, Gauge>,
 }
 
 impl Metrics {
@@ -64,7 +73,29 @@ impl Metrics {
         registry.register("projection_skipped_records", "Records skipped because their order is parked", metrics.skipped.clone());
         registry.register("projection_parked_orders", "Orders parked because a record could not be understood", metrics.parked.clone());
         registry.register("projection_store_retries", "Batches tried again because the store was not reachable", metrics.retries.clone());
+        registry.register(
+            "atelier_gaps_open",
+            "Orders (or, for projection_behind, partitions of read models) with an open gap of the cause; absent while unknown",
+            metrics.gaps_open.clone(),
+        );
         metrics
+    }
+
+    /// The open gaps are counted, but for those of `unknown`.
+    pub(crate) fn gaps(&self, open: &BTreeMap<Cause, i64>, unknown: Option<Cause>) {
+        for cause in Cause::ALL {
+            let label = CauseLabel { cause: cause.as_str() };
+            if unknown == Some(cause) {
+                self.gaps_open.remove(&label);
+            } else {
+                self.gaps_open.get_or_create(&label).set(open.get(&cause).copied().unwrap_or(0));
+            }
+        }
+    }
+
+    /// Nobody can count them: the series go, as the lag's does.
+    pub(crate) fn gaps_are_unknown(&self) {
+        self.gaps_open.clear();
     }
 
     /// The lag is known.

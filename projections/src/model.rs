@@ -13,13 +13,15 @@ pub enum Model {
     Crm,
     /// The orders of each partner.
     Partner,
+    /// Orders that do not move or got lost.
+    Gaps,
     /// The answers to commands.
     Outcomes,
 }
 
 impl Model {
     /// All of them.
-    pub const ALL: &'static [Model] = &[Model::Shop, Model::Queue, Model::Crm, Model::Partner, Model::Outcomes];
+    pub const ALL: &'static [Model] = &[Model::Shop, Model::Queue, Model::Crm, Model::Partner, Model::Gaps, Model::Outcomes];
 
     /// The name.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Model {
             Model::Queue => "queue",
             Model::Crm => "crm",
             Model::Partner => "partner",
+            Model::Gaps => "gaps",
             Model::Outcomes => "outcomes",
         }
     }
@@ -35,7 +38,7 @@ impl Model {
     /// What it is made from.
     pub const fn topic(self) -> Topic {
         match self {
-            Model::Shop | Model::Queue | Model::Crm | Model::Partner => Topic::Events,
+            Model::Shop | Model::Queue | Model::Crm | Model::Partner | Model::Gaps => Topic::Events,
             Model::Outcomes => Topic::Outcomes,
         }
     }

@@ -1,6 +1,7 @@
 //! What may be asked of the read models. Each model answers in its own `query.rs`; here is what
 //! concerns all of them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use crate::show::rfc3339;
 use crate::store::{Columns, Select, Store};
-use crate::{Error, OrderView};
+use crate::{Error, Model, OrderView};
 
 /// How long somebody who waits for a version goes without looking, should no change be announced.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -99,7 +100,7 @@ impl Queries {
         parked.collect()
     }
 
-    /// The next offset each partition of a model (`shop`, `queue`, `crm`, `partner`, `outcomes`) waits for.
+    /// The next offset each partition of a model (`shop`, `queue`, `crm`, `partner`, `gaps`, `outcomes`) waits for.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -111,6 +112,19 @@ impl Queries {
             Ok((u32::try_from(columns.int()?).unwrap_or(u32::MAX), columns.int()?.cast_unsigned()))
         });
         positions.collect()
+    }
+
+    /// The same of all models; what is missing has not begun.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn progress(&self) -> Result<HashMap<(Model, u32), u64>, Error> {
+        let mut progress = HashMap::new();
+        for model in Model::ALL.iter().copied() {
+            let positions = self.positions(model.as_str()).await?;
+            progress.extend(positions.into_iter().map(|(partition, next)| ((model, partition), next)));
+        }
+        Ok(progress)
     }
 
     /// Counts up whenever something was applied: by this process's runner at once, by another's within

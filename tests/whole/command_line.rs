@@ -49,6 +49,8 @@ fn an_order_is_seen_the_same_by_shop_log_replay_and_audit() {
     let audit = house.run(&["audit"]);
     assert!(audit.status.success(), "{}", stdout(&audit));
     assert!(stdout(&audit).contains("orders    accepted 1 = done 0 + failed 0 + open 1"), "{}", stdout(&audit));
+    let gaps = house.run(&["gaps"]);
+    assert_eq!((gaps.status.code(), stdout(&gaps).as_str()), (Some(0), "no gap is open\n"));
 
     // A second one on the same folder is told who has it.
     let second = refused(&house.run(&["up", "--listen", "127.0.0.1:0"]));
@@ -100,6 +102,12 @@ fn wrong_flags_are_refused_with_what_is_right() {
     assert!(store.contains("--store") && store.contains("postgres://"), "{store}");
     let listen = refused(&house.run(&["gateway", "shop", "--listen", "nowhere"]));
     assert!(listen.contains("--listen"), "{listen}");
+    let cause = refused(&house.run(&["gaps", "--cause", "boredom"]));
+    assert!(cause.contains("--cause") && cause.contains("no_operator"), "{cause}");
+    let state = refused(&house.run(&["gaps", "--open", "--all"]));
+    assert!(state.contains("cannot be used with"), "{state}");
+    let role = refused(&house.run(&["up", "--without", "engine"]));
+    assert!(role.contains("--without") && role.contains("pricing"), "{role}");
     let kind = refused(&house.run(&["replay", "--type", "OrderLost"]));
     assert!(kind.contains("OrderShipped"), "{kind}");
 
@@ -132,6 +140,14 @@ fn servers_that_do_not_answer_are_named_without_their_password() {
 }
 
 #[test]
+fn without_a_log_nobody_can_tell_of_gaps() {
+    let (_folder, house) = house();
+    refused(&house.run(&["gaps"]));
+    let away = refused(&house.run(&["gaps", "--log", "kafka://127.0.0.1:9"]));
+    assert!(away.contains("127.0.0.1:9"), "{away}");
+}
+
+#[test]
 fn staff_surfaces_are_not_opened_to_a_network_without_a_login() {
     let (_folder, house) = house();
     let refused = refused(&house.run(&["gateway", "mes", "--listen", "0.0.0.0:0"]));
@@ -141,8 +157,10 @@ fn staff_surfaces_are_not_opened_to_a_network_without_a_login() {
 #[test]
 fn help_and_completions_are_there() {
     let (_folder, house) = house();
-    for args in [&["--help"][..], &["demo", "--help"], &["audit", "--help"], &["replay", "--help"], &["repair", "--help"]] {
-        let help = house.run(args);
+    let commands = ["demo", "audit", "gaps", "replay", "repair"];
+    let helps = commands.map(|command| vec![command, "--help"]);
+    for args in std::iter::once(vec!["--help"]).chain(helps) {
+        let help = house.run(&args);
         assert!(help.status.success() && stdout(&help).contains("Example"), "{args:?}: {}", stdout(&help));
     }
     for shell in ["bash", "zsh", "fish"] {

@@ -6,5 +6,6 @@ mod architecture;
 mod command_line;
 mod crashes;
 mod demo;
+mod gaps;
 mod independent;
 mod roles;

@@ -105,6 +105,9 @@ pub enum Attention {
 }
 
 impl Attention {
+    /// All of them.
+    pub const ALL: [Attention; 3] = [Attention::Overdue, Attention::PricingNotAccepted, Attention::PricingFailed];
+
     /// The name.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use atelier_http::Surface;
+use atelier_projections::Cause;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
@@ -19,8 +20,8 @@ use crate::telemetry::Voice;
 #[command(after_help = "Every flag has an environment variable ATELIER_<FLAG> and a key in atelier.toml; \
 the flag wins over the variable, the variable over the file.\n\n\
 Examples:\n  atelier demo                       see it work, in a temporary folder\n  atelier up                         everything in one process, data in ./data\n  \
-atelier up --log kafka://k1:9092 --store postgres://atelier@db/atelier\n  atelier order 6f1c…                what happened to an order\n  atelier audit --json               is anything missing?\n\n\
-Exit codes: 0 done, 1 the audit does not balance, 2 could not do it.")]
+atelier up --log kafka://k1:9092 --store postgres://atelier@db/atelier\n  atelier order 6f1c…                what happened to an order\n  atelier audit --json               is anything missing?\n  atelier gaps                       what does not move?\n\n\
+Exit codes: 0 done, 1 the audit does not balance or there are gaps, 2 could not do it.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) settings: Settings,
@@ -31,7 +32,9 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Every role in one process; prints its URL when ready
-    #[command(after_help = "Examples:\n  atelier up\n  atelier up --data /var/lib/atelier --listen 127.0.0.1:9000")]
+    #[command(
+        after_help = "Examples:\n  atelier up\n  atelier up --without pricing\n  atelier up --data /var/lib/atelier --listen 127.0.0.1:9000"
+    )]
     Up(UpArgs),
     /// A day at the maker's: simulated customers, a partner, sellers, operators and a carrier; ends with the audit
     #[command(after_help = "Examples:\n  atelier demo\n  atelier demo --models ~/models --orders 40\n  atelier demo --keep-running\n  \
@@ -55,6 +58,12 @@ atelier demo --log kafka://127.0.0.1:9092 --store postgres://… --separate")]
 atelier audit --json --log kafka://k1:9092 --store postgres://atelier@db/atelier"
     )]
     Audit(AuditArgs),
+    /// What does not move in time or got lost: which order, since when, who has it, what may be done
+    #[command(
+        after_help = "Exit codes: 0 no gap is open (of those asked for; always with --closed), 1 there are open gaps, 2 could not tell.\n\n\
+Examples:\n  atelier gaps\n  atelier gaps --cause no_operator\n  atelier gaps --all --order 6f1cf0b6-… --json"
+    )]
+    Gaps(GapsArgs),
     /// What happened to an order, from the log itself
     #[command(after_help = "Examples:\n  atelier order 6f1cf0b6-…\n  atelier order 6f1cf0b6-… --at 2026-11-20T12:00:00Z --json")]
     Order(OrderArgs),
@@ -86,6 +95,7 @@ impl Command {
             Command::Up(_) | Command::Engine(_) | Command::Projections(_) | Command::Pricing(_) | Command::Gateway(_) => Voice::Role,
             Command::Demo(_)
             | Command::Audit(_)
+            | Command::Gaps(_)
             | Command::Order(_)
             | Command::Replay(_)
             | Command::Repair(_)
@@ -102,6 +112,16 @@ pub(crate) struct UpArgs {
     /// Pricing jobs measured at a time
     #[arg(long, env = "ATELIER_CAPACITY", default_value_t = 2, value_name = "JOBS")]
     pub(crate) capacity: usize,
+    /// Leave this role out; what waits for it stays in the log
+    #[arg(long, value_enum, value_name = "ROLE")]
+    pub(crate) without: Vec<LeftOut>,
+}
+
+/// A role the others can do without for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LeftOut {
+    /// Measuring and pricing
+    Pricing,
 }
 
 #[derive(Args, Debug)]
@@ -182,6 +202,35 @@ pub(crate) struct AuditArgs {
     /// Seconds to wait for the engine and the read models to catch up with the log
     #[arg(long, default_value_t = 10, value_name = "S")]
     pub(crate) settle_s: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GapsArgs {
+    /// Those still open; so unless told otherwise
+    #[arg(long, group = "state")]
+    pub(crate) open: bool,
+    /// Those that were closed
+    #[arg(long, group = "state")]
+    pub(crate) closed: bool,
+    /// Both
+    #[arg(long, group = "state")]
+    pub(crate) all: bool,
+    /// Of this cause only
+    #[arg(long, value_name = "CAUSE", value_parser = cause())]
+    pub(crate) cause: Option<Cause>,
+    /// Of this order only
+    #[arg(long, value_name = "ID")]
+    pub(crate) order: Option<Uuid>,
+    /// Machine-readable
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Gaps listed at most, the oldest ones
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    pub(crate) limit: u32,
+}
+
+fn cause() -> impl TypedValueParser<Value = Cause> {
+    PossibleValuesParser::new(Cause::ALL.map(Cause::as_str)).map(|name| name.parse().expect("one of the possible values"))
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod config_file;
 mod demo;
+mod gaps;
 mod order;
 mod policy;
 mod publish;
@@ -61,6 +62,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Pricing(args) => roles::pricing(&settings, &args).await,
         Command::Gateway(args) => roles::gateway(&settings, &args).await,
         Command::Audit(args) => audit::run(&settings, &args).await,
+        Command::Gaps(args) => gaps::run(&settings, &args).await,
         Command::Order(args) => order::run(&settings, &args).await,
         Command::Replay(args) => replay::run(&settings, &args).await,
         Command::Repair(args) => repair::run(&args).await,

@@ -27,6 +27,8 @@ pub struct Config {
     pub max_streams: usize,
     /// Readers of the event log at once; one more is told to come back.
     pub max_readers: usize,
+    /// A read model that lacks records this old is a gap.
+    pub behind_limit: Duration,
 }
 
 impl Default for Config {
@@ -42,6 +44,7 @@ impl Default for Config {
             carrier_secret: None,
             max_streams: 1000,
             max_readers: 8,
+            behind_limit: atelier_projections::BEHIND_AFTER,
         }
     }
 }

@@ -32,7 +32,8 @@ impl Queries {
         Ok(page(rows, limit, ORDERS_LIST, |row| Cursor { rank: row.created_at, id: row.order_id }, OrderRow::view))
     }
 
-    /// Orders that need a person, the one that has waited longest first.
+    /// Orders that need a person, the one that has waited longest first: those that have a gap open
+    /// ([`Queries::gaps`]), whatever its cause.
     ///
     /// # Errors
     /// [`Error::BadCursor`], [`Error::Unavailable`].

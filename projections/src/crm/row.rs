@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use crate::gaps::causes;
 use crate::show::{StoredPrice, rfc3339, strings};
 use crate::store::{Columns, Conflict, Table, Value};
 use crate::{CrmOrder, CustomerView, Error};
@@ -91,6 +92,7 @@ impl OrderRow {
     }
 
     pub(super) fn view(self) -> CrmOrder {
+        let attention = strings(&self.attention);
         let allowed = crate::allowed_for(&self.stage, self.held, "seller");
         CrmOrder {
             order_id: self.order_id,
@@ -102,7 +104,9 @@ impl OrderRow {
             price: self.price.as_ref().map(StoredPrice::view),
             held: self.held,
             hold_reason: self.hold_reason,
-            attention: strings(&self.attention),
+            gaps: causes(&attention, &self.stage),
+            attention,
+            attention_since: self.attention_since.map(rfc3339),
             due: self.due_at.map(rfc3339),
             created_at: rfc3339(self.created_at),
             updated_at: rfc3339(self.updated_at),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::Price;
+use crate::{Cause, Price};
 
 /// An order in the sellers' lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -30,6 +30,10 @@ pub struct CrmOrder {
     pub hold_reason: Option<String>,
     /// What needs a person, oldest first.
     pub attention: Vec<String>,
+    /// Since when without a break, RFC 3339.
+    pub attention_since: Option<String>,
+    /// The same as causes of the gaps it has open in the ledger.
+    pub gaps: Vec<Cause>,
     /// When the next step is due, RFC 3339.
     pub due: Option<String>,
     /// RFC 3339.

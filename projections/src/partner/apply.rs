@@ -1,7 +1,6 @@
 //! How an event changes a partner's order.
 
 use atelier_schemas::Event;
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
@@ -72,9 +71,5 @@ impl EventModel for Partner {
         row.stage.clone_from(&event.after.stage);
         row.held = event.after.held;
         row.updated_at = event.time;
-    }
-
-    async fn write_extra(_: &mut AnyConnection, (): ()) -> Result<(), Error> {
-        Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use atelier_domain::Stage;
 use atelier_schemas::{Event, EventData};
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
@@ -17,7 +16,7 @@ pub(crate) struct Queue;
 /// What the works call a stage; `None` when the order is not there. A stage without a row here does
 /// not compile.
 #[rustfmt::skip]
-fn work(stage: Stage) -> Option<&'static str> {
+pub(crate) fn work(stage: Stage) -> Option<&'static str> {
     match stage {
         Stage::WorkAvailable  => Some("available"),
         Stage::WorkClaimed    => Some("claimed"),
@@ -90,9 +89,5 @@ impl EventModel for Queue {
         if !matches!(row.work.as_deref(), Some("claimed" | "in_progress" | "rework")) {
             row.holder = None;
         }
-    }
-
-    async fn write_extra(_: &mut AnyConnection, (): ()) -> Result<(), Error> {
-        Ok(())
     }
 }

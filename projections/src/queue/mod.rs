@@ -5,5 +5,5 @@ mod query;
 mod row;
 mod view;
 
-pub(crate) use apply::Queue;
+pub(crate) use apply::{Queue, work};
 pub use view::{QueueFilter, QueueItem};

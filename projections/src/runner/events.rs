@@ -35,7 +35,10 @@ pub(crate) trait EventModel: Send + 'static {
     fn create(new: &New<'_>) -> Option<Self::Row>;
     /// Applies the next event, the first one too.
     fn evolve(row: &mut Self::Row, event: &Event, extra: &mut Self::Extra);
-    fn write_extra(connection: &mut AnyConnection, extra: Self::Extra) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Writes that; most models have nothing else.
+    fn write_extra(_: &mut AnyConnection, _: Self::Extra) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// What a new order brings.

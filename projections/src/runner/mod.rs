@@ -34,6 +34,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::crm::Crm;
+use crate::gaps::{Gaps, keep_counting};
 use crate::outcomes::Outcomes;
 use crate::partner::Partner;
 use crate::queue::Queue;
@@ -89,6 +90,7 @@ impl Runner {
                 Model::Queue => tokio::spawn(session.run(Events::<Queue>::default())),
                 Model::Crm => tokio::spawn(session.run(Events::<Crm>::default())),
                 Model::Partner => tokio::spawn(session.run(Events::<Partner>::default())),
+                Model::Gaps => tokio::spawn(session.run(Events::<Gaps>::default())),
                 Model::Outcomes => tokio::spawn(session.run(Outcomes::default())),
             };
             running.push(Running { model, progress: seen, task });
@@ -97,6 +99,9 @@ impl Runner {
         let all = Model::ALL.iter().all(|model| models.contains(model));
         if all {
             store.told(true);
+        }
+        if models.contains(&Model::Gaps) {
+            tokio::spawn(keep_counting(store.clone(), log.clone(), metrics.clone(), stop.subscribe()));
         }
         let watched = running.iter().map(|running| (running.model, running.progress.clone())).collect();
         let lag = LagWatch::start(log, watched, metrics);

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("crm/1", include_str!("../crm/migration.sql")),
     ("partner/1", include_str!("../partner/migration.sql")),
     ("outcomes/1", include_str!("../outcomes/migration.sql")),
+    ("gaps/1", include_str!("../gaps/migration.sql")),
 ];
 
 const RECORD: &str =

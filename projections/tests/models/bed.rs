@@ -15,8 +15,11 @@ use sqlx::{AnyConnection, Column, Connection, Row};
 /// Long enough for anything that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-const TABLES: &[&str] =
-    &["offsets", "parked", "shop_orders", "shop_timeline", "queue_items", "crm_orders", "crm_counts", "partner_orders", "outcomes"];
+#[rustfmt::skip]
+const TABLES: &[&str] = &[
+    "offsets", "parked", "shop_orders", "shop_timeline", "queue_items", "crm_orders", "crm_counts", "partner_orders", "gap_orders", "gaps",
+    "outcomes",
+];
 
 /// A database of one test.
 pub(crate) struct Bed {

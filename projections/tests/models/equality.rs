@@ -20,6 +20,9 @@ async fn sqlite_and_postgres_hold_the_same() {
     assert_eq!(dump["partner_orders"].len(), 100);
     assert_eq!(dump["parked"], Vec::<String>::new());
     assert!(dump["crm_counts"].len() > 5, "{:?}", dump["crm_counts"]);
+    assert_eq!(dump["gap_orders"].len(), 300);
+    let open = dump["gaps"].iter().filter(|row| row.ends_with("closed_at=None closed_by=None")).count();
+    assert!(open > 10 && dump["gaps"].len() > open, "{open} open of {}", dump["gaps"].len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,8 @@
 
 mod bed;
 mod equality;
+mod gaps;
+mod ledger;
 mod opening;
 mod outage;
 mod outcomes;

@@ -46,15 +46,29 @@ impl Order {
     pub(crate) fn then(&mut self, stage: Stage, data: EventData) -> Event {
         self.version += 1;
         self.time += 60_000;
-        self.stage = stage;
         match &data {
             EventData::OrderHeld { .. } => self.held = true,
             EventData::OrderResumed { .. } => self.held = false,
-            EventData::PricingFailed { .. } => self.attention = vec!["pricing_failed".into()],
-            EventData::PricingRequested { .. } => self.attention.clear(),
+            EventData::PricingFailed { .. } | EventData::PricingExpired { worker: Some(_), .. } => self.raise("pricing_failed"),
+            EventData::PricingExpired { worker: None, .. } => self.raise("pricing_not_accepted"),
+            EventData::PricingRequested { .. } => self.settle("pricing_failed"),
+            EventData::PricingAccepted { .. } => self.settle("pricing_not_accepted"),
+            EventData::PriceCalculated { .. } | EventData::OrderQuoted { .. } => {
+                self.settle("pricing_failed");
+                self.settle("pricing_not_accepted");
+            }
+            EventData::DeadlineMissed { .. } => self.raise("overdue"),
             _ => {}
         }
+        if stage != self.stage && !(stage.is_pricing() && self.stage.is_pricing()) {
+            self.settle("overdue");
+        }
+        self.stage = stage;
         let ended = matches!(stage, Stage::Closed | Stage::Cancelled);
+        if ended {
+            self.attention.clear();
+        }
+        let timer = matches!(data, EventData::DeadlineMissed { .. } | EventData::PricingExpired { .. });
         let name = self.version.to_be_bytes();
         Event {
             event_id: Uuid::new_v5(&self.id, &name),
@@ -62,7 +76,7 @@ impl Order {
             version: self.version,
             type_name: data.type_name().into(),
             time: self.time,
-            actor: Actor { role: "operator".into(), name: "vera".into() },
+            actor: Actor { role: if timer { "engine" } else { "operator" }.into(), name: "vera".into() },
             command_id: None,
             command_digest: None,
             correlation_id: self.id,
@@ -76,6 +90,15 @@ impl Order {
             },
             data,
         }
+    }
+
+    fn raise(&mut self, attention: &str) {
+        self.settle(attention);
+        self.attention.push(attention.into());
+    }
+
+    fn settle(&mut self, attention: &str) {
+        self.attention.retain(|raised| raised != attention);
     }
 
     /// An event that leaves the stage as it is.

@@ -1,7 +1,7 @@
 //! What people read.
 
 use atelier_log::memory::Memory;
-use atelier_projections::{CrmFilter, PartnerFilter, QueueFilter};
+use atelier_projections::{Cause, CrmFilter, PartnerFilter, QueueFilter};
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, run, settle};
@@ -57,7 +57,7 @@ async fn an_order_reads_as_the_contract_says() {
             json!({"items": [{
                 "order_id": order.id, "status": "MANUFACTURING_APPROVED", "version": 12, "channel": "partner", "reference": "Ref-0003",
                 "customer": {"name": "Анна Ring", "email": "anna@example.org"}, "price": price, "held": false, "hold_reason": null,
-                "attention": [], "due": "2023-11-14T23:25:23.000Z", "created_at": "2023-11-14T22:14:23.000Z",
+                "attention": [], "attention_since": null, "gaps": [], "due": "2023-11-14T23:25:23.000Z", "created_at": "2023-11-14T22:14:23.000Z",
                 "updated_at": "2023-11-14T22:25:23.000Z", "allowed": ["hold", "cancel"],
             }], "next": null})
         );
@@ -120,6 +120,10 @@ async fn holds_holders_and_attention_come_and_go() {
         settle(&runner, &log).await;
         let needy = queries.attention(&CrmFilter::default()).await.unwrap().items;
         assert_eq!((needy.len(), needy[0].attention.as_slice()), (1, ["pricing_failed".to_owned()].as_slice()));
+        assert_eq!(
+            (needy[0].gaps.as_slice(), needy[0].attention_since.as_deref()),
+            ([Cause::PricingFailed].as_slice(), Some("2023-11-14T22:21:21.000Z"))
+        );
 
         append_all(&log, &rest).await;
         append_all(&log, &to_the_customer(&mut order)[..2]).await;

@@ -62,7 +62,7 @@ pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode
         let url = processes.url.clone();
         (Stage::Processes(processes), url)
     } else {
-        let up = UpArgs { listen: args.listen, capacity: 2 };
+        let up = UpArgs { listen: args.listen, capacity: 2, without: Vec::new() };
         let house = House::start(&settings, &up, Some(Secret::parse(&secret)?), stop.child_token()).await?;
         let url = house.url.clone();
         (Stage::House(Box::new(house)), url)

@@ -1,4 +1,4 @@
-//! `atelier up`: every role in one process.
+//! `atelier up`: every role in one process, or all but some.
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::serving::{Parts, Serving, serve};
 use super::{engine, pricing};
 use crate::Failure;
-use crate::cli::{PricingArgs, RoleArgs, UpArgs};
+use crate::cli::{LeftOut, PricingArgs, RoleArgs, UpArgs};
 use crate::settings::Settings;
 use crate::wiring::{self, Access};
 
@@ -32,7 +32,8 @@ pub(crate) struct House {
     pub(crate) url: String,
     engine: EngineHandle,
     runner: RunnerHandle,
-    worker: WorkerHandle,
+    /// Unless it was left out.
+    worker: Option<WorkerHandle>,
     serving: Serving,
     stop: CancellationToken,
 }
@@ -60,7 +61,7 @@ pub(crate) async fn up(settings: &Settings, args: &UpArgs) -> Result<ExitCode, F
 }
 
 impl House {
-    /// Starts every role; they are ready when this returns.
+    /// Starts every role that was not left out; they are ready when this returns.
     pub(crate) async fn start(
         settings: &Settings,
         args: &UpArgs,
@@ -78,7 +79,11 @@ impl House {
             (
                 engine::start(settings, log.clone(), &mut registry)?,
                 Runner::start(store.clone(), log.clone(), Model::ALL, Metrics::register(&mut registry)),
-                pricing::start(settings, client.clone(), blobs.clone(), &pricing_args, &mut registry)?,
+                if args.without.contains(&LeftOut::Pricing) {
+                    None
+                } else {
+                    Some(pricing::start(settings, client.clone(), blobs.clone(), &pricing_args, &mut registry)?)
+                },
             )
         };
         let parts = Parts { client: client.clone(), store: store.clone(), blobs, registry };
@@ -93,7 +98,9 @@ impl House {
     pub(crate) async fn end(self) -> Result<(), Failure> {
         self.stop.cancel();
         self.serving.join().await?;
-        self.worker.drain().await;
+        if let Some(worker) = self.worker {
+            worker.drain().await;
+        }
         self.engine.stop();
         let engine = self.engine;
         tokio::task::spawn_blocking(move || engine.join()).await??;

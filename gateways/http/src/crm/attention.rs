@@ -11,7 +11,8 @@ use crate::read::store_refusal;
 
 /// List orders that need attention
 ///
-/// Failed, overdue, or waiting for a decision nobody has made.
+/// Failed, overdue, or waiting for a decision nobody has made, the one that has waited longest first: the
+/// orders with an open gap at `/mes/v1/gaps`, as a seller sees orders. `gaps` names the causes.
 #[utoipa::path(
     get, path = "/crm/v1/attention", operation_id = "crm_attention", tag = TAG, security(("staff" = [])),
     params(CrmFilter),

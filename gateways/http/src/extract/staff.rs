@@ -19,7 +19,7 @@ pub(crate) struct Bench(pub(crate) Actor);
 pub(crate) struct Sales(pub(crate) Actor);
 
 /// Anyone of the staff.
-pub(crate) struct AnyStaff;
+pub(crate) struct AnyStaff(pub(crate) Actor);
 
 impl FromRequestParts<Gateway> for Bench {
     type Rejection = Refusal;
@@ -38,7 +38,7 @@ impl FromRequestParts<Gateway> for Sales {
 impl FromRequestParts<Gateway> for AnyStaff {
     type Rejection = Refusal;
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {
-        with_role(parts, gateway, &["operator", "seller", "admin"]).map(|_| Self)
+        with_role(parts, gateway, &["operator", "seller", "admin"]).map(Self)
     }
 }
 

@@ -1,8 +1,9 @@
-//! `/mes/v1`: operators at the bench.
+//! `/mes/v1`: operators at the bench, and what does not move.
 
 mod claim;
 mod command;
 mod complete;
+mod gaps;
 mod hold;
 mod order;
 mod pack;
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(queue::queue))
         .routes(routes!(queue_stream::queue_stream))
         .routes(routes!(claim::claim))
+        .routes(routes!(gaps::gaps))
         .routes(routes!(order::order))
         .routes(routes!(preview::preview))
         .routes(routes!(start::start))

@@ -41,6 +41,7 @@ fn it_is_complete_by_the_contract() {
         ("get", "/shop/v1/orders/{id}/timeline"),
         ("get", "/shop/v1/orders/{id}/preview.png"),
         ("get", "/shop/v1/orders/{id}/stream"),
+        ("get", "/mes/v1/gaps"),
         ("get", "/mes/v1/queue"),
         ("get", "/mes/v1/queue/stream"),
         ("post", "/mes/v1/queue/claim"),

@@ -53,15 +53,20 @@ impl House {
 
     /// A house with another configuration.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::build(change, false).await
+        Self::build(change, false, Model::ALL).await
     }
 
     /// A house whose read models were there when it started and are lost now.
     pub(crate) async fn without_store() -> Self {
-        Self::build(|_| {}, true).await
+        Self::build(|_| {}, true, Model::ALL).await
     }
 
-    async fn build(change: impl FnOnce(&mut Config), lose_store: bool) -> Self {
+    /// A house in which nobody feeds the read models.
+    pub(crate) async fn without_projections() -> Self {
+        Self::build(|_| {}, false, &[]).await
+    }
+
+    async fn build(change: impl FnOnce(&mut Config), lose_store: bool, models: &[Model]) -> Self {
         let clock = Arc::new(AtomicI64::new(NOW_MS));
         let log = Arc::new(Switchable { log: Memory::with_clock(3, clock.clone()), away: AtomicBool::new(false) });
         let folder = tempfile::tempdir().expect("a folder");
@@ -74,7 +79,7 @@ impl House {
             std::fs::remove_dir_all(lost).expect("a folder to remove");
         }
         let mut registry = Registry::default();
-        let runner = Runner::start(store.clone(), log.clone(), Model::ALL, atelier_projections::Metrics::register(&mut registry));
+        let runner = Runner::start(store.clone(), log.clone(), models, atelier_projections::Metrics::register(&mut registry));
         let engine = Engine::start(log.clone(), clock.clone());
         let mut config = Config {
             staff: StaffPolicy::LoopbackTrust,

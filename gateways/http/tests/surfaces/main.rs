@@ -8,6 +8,7 @@ mod crm;
 mod document;
 mod engine;
 mod events;
+mod gaps;
 mod house;
 mod logs;
 mod mes;

@@ -10,7 +10,9 @@ use crate::house::{House, get};
 async fn staff_say_who_they_are_and_keep_to_their_room() {
     let house = House::new().await;
     let id = Uuid::from_u128(1);
-    for path in ["/mes/v1/queue", "/crm/v1/orders", "/crm/v1/attention", "/events/v1/", "/events/v1", "/mes/v1/queue/stream"] {
+    for path in
+        ["/mes/v1/queue", "/mes/v1/gaps", "/crm/v1/orders", "/crm/v1/attention", "/events/v1/", "/events/v1", "/mes/v1/queue/stream"]
+    {
         let answer = house.get(path).await;
         answer.refused_field(401, "unauthenticated", "X-Staff", "is missing. Send `X-Staff: NAME;ROLE`");
         assert_eq!(answer.header("www-authenticate"), "X-Staff", "{path}");

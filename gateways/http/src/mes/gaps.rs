@@ -1,0 +1,68 @@
+//! `GET /mes/v1/gaps`: orders that do not move or got lost.
+
+use atelier_projections::{Behind, Cause, Gap, GapFilter, behind};
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::TAG;
+use crate::app::Gateway;
+use crate::extract::{AnyStaff, Query};
+use crate::problem::{Problem, Refusal};
+use crate::read::store_refusal;
+
+/// A part of the ledger.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Gaps {
+    /// The gap opened first first.
+    items: Vec<Gap>,
+    /// Give it back as `cursor` for the next part; null at the end.
+    next: Option<String>,
+    /// Causes nobody could look for just now, because the log does not answer. Empty: nothing is left out.
+    unknown: Vec<Cause>,
+}
+
+/// List the gaps
+///
+/// What does not move in time or got lost, oldest first: the order, where it stands, since when, who has
+/// it, what was expected by when, and in `allowed` what the caller may do about it. Closed gaps stay listed.
+#[utoipa::path(
+    get, path = "/mes/v1/gaps", operation_id = "mes_gaps", tag = TAG, security(("staff" = [])),
+    params(GapFilter),
+    responses(
+        (status = 200, description = "A page", body = Gaps),
+        (status = 422, description = "A parameter is not valid", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The read model is away", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn gaps(
+    State(gateway): State<Gateway>,
+    AnyStaff(actor): AnyStaff,
+    Query(filter): Query<GapFilter>,
+) -> Result<axum::Json<Gaps>, Refusal> {
+    let (behind, unknown) = match filter.asks_for(Cause::ProjectionBehind) {
+        true => match found_behind(&gateway).await {
+            Ok(behind) => (behind, Vec::new()),
+            Err(error) => {
+                tracing::warn!(error, "nobody can tell which read models are behind");
+                (Vec::new(), vec![Cause::ProjectionBehind])
+            }
+        },
+        false => (Vec::new(), Vec::new()),
+    };
+    let page = gateway.app.queries.gaps(&filter, &actor.role, &behind).await.map_err(store_refusal)?;
+    Ok(axum::Json(Gaps { items: page.items, next: page.next, unknown }))
+}
+
+/// Reads the log, on a thread of its own that keeps its place among the readers until it ends.
+async fn found_behind(gateway: &Gateway) -> Result<Vec<Behind>, String> {
+    let place = gateway.reader_permit().map_err(|_| "all readers of the log are taken".to_owned())?;
+    let progress = gateway.app.queries.progress().await.map_err(|error| error.to_string())?;
+    let (log, now, limit) = (gateway.app.client.log().clone(), (gateway.app.clock)(), gateway.app.config.behind_limit);
+    let looking = tokio::task::spawn_blocking(move || {
+        let found = behind(log.as_ref(), &progress, now, limit);
+        drop(place);
+        found
+    });
+    looking.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}

@@ -1,0 +1,167 @@
+//! Gaps that are found by looking: records set aside, and read models that lack records.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use atelier_log::{Log, Partition};
+use atelier_schemas::{TimeMs, Topic};
+use uuid::Uuid;
+
+use super::Cause;
+use super::view::Gap;
+use crate::page::Cursor;
+use crate::show::rfc3339;
+use crate::store::{Columns, Select, Store};
+use crate::{Error, Model};
+
+/// A record that has been in the log for so long and is in a read model not yet is missed there.
+pub const BEHIND_AFTER: Duration = Duration::from_secs(30);
+
+/// Records set aside that are looked at: the oldest ones.
+const PARKED_LIMIT: i64 = 1000;
+/// How long [`behind`] may take over all partitions.
+const LOOK_FOR: Duration = Duration::from_secs(5);
+/// And how long it waits for the log at once.
+const POLL: Duration = Duration::from_millis(200);
+
+/// A partition of a read model that lacks records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// Which read model.
+    pub model: Model,
+    /// Of its topic.
+    pub partition: Partition,
+    /// How many offsets the log is ahead.
+    pub records: u64,
+    /// When the log took the first of them.
+    pub since: TimeMs,
+}
+
+/// Finds the read models that lack a record the log took more than `limit` before `now`, given how far
+/// each is ([`crate::Queries::progress`], asked for *before* this). Blocks, for about 5 s at most where the
+/// log answers at all.
+///
+/// # Errors
+/// [`Error::AheadOfLog`] when the store belongs to another log, [`Error::Unavailable`] when the log does
+/// not answer: nobody can tell then.
+pub fn behind(log: &dyn Log, progress: &HashMap<(Model, Partition), u64>, now: TimeMs, limit: Duration) -> Result<Vec<Behind>, Error> {
+    let give_up = Instant::now() + LOOK_FOR;
+    let limit_ms = TimeMs::try_from(limit.as_millis()).unwrap_or(TimeMs::MAX);
+    // Models that stopped together wait for the same record.
+    let mut firsts: HashMap<(Topic, Partition, u64), Option<TimeMs>> = HashMap::new();
+    let mut found = Vec::new();
+    for model in Model::ALL.iter().copied() {
+        let topic = model.topic();
+        for partition in 0..log.partitions() {
+            let next = progress.get(&(model, partition)).copied().unwrap_or(0);
+            let end = log.end(topic, partition).map_err(away)?;
+            if next > end {
+                return Err(Error::AheadOfLog { model, partition, stored: next, end });
+            }
+            if next == end {
+                continue;
+            }
+            let first = match firsts.get(&(topic, partition, next)) {
+                Some(first) => *first,
+                None => first_record(log, topic, partition, next, end, give_up)?,
+            };
+            firsts.insert((topic, partition, next), first);
+            if let Some(since) = first.filter(|since| now.saturating_sub(*since) > limit_ms) {
+                found.push(Behind { model, partition, records: end - next, since });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// When the log took the first record at or after `next`; `None` when there is none below `end` (the end
+/// of a Kafka transaction takes an offset too).
+fn first_record(log: &dyn Log, topic: Topic, partition: Partition, next: u64, end: u64, give_up: Instant) -> Result<Option<TimeMs>, Error> {
+    let mut reader = log.read(topic, &[(partition, next)]).map_err(away)?;
+    while reader.position(partition) < end {
+        if let Some(record) = reader.poll(1, POLL).map_err(away)?.first() {
+            return Ok(Some(record.time));
+        }
+        if Instant::now() >= give_up {
+            return Err(Error::Unavailable(format!("the log does not give the records of {topic}, partition {partition}")));
+        }
+    }
+    Ok(None)
+}
+
+fn away(error: atelier_log::Error) -> Error {
+    Error::Unavailable(error.to_string())
+}
+
+/// One gap per partition.
+pub(super) fn of_behind(behind: &[Behind]) -> impl Iterator<Item = (Cursor, Gap)> {
+    behind.iter().map(|Behind { model, partition, records, since }| {
+        let gap = derived(Cause::ProjectionBehind, *since, &format!("{model}/{partition}"));
+        let detail = format!(
+            "read model {model} lacks {records} records of partition {partition}: what it shows of the orders there is old; \
+             see that the projections run and what they log"
+        );
+        (Cursor { rank: *since, id: gap.gap_id }, Gap { detail: Some(detail), ..gap })
+    })
+}
+
+/// One gap per key, whichever read models have set it aside.
+pub(super) async fn of_parked(store: &Store) -> Result<Vec<(Cursor, Gap)>, Error> {
+    const ASK: &str = "SELECT p.record_key, p.model, p.log_partition, p.log_offset, p.reason, p.parked_at, o.channel, o.status, o.held \
+        FROM parked p LEFT JOIN gap_orders o ON o.order_id = p.record_key ORDER BY p.parked_at, p.record_key, p.model ";
+    let rows = Select::text(ASK).push("LIMIT ?", [PARKED_LIMIT.into()]).all(store).await?;
+    let mut found: Vec<(Cursor, Gap)> = Vec::new();
+    let mut by_key: HashMap<String, (usize, Vec<String>)> = HashMap::new();
+    for row in &rows {
+        let mut columns = Columns::of(row);
+        let (key, model) = (columns.text()?, columns.text()?);
+        if let Some((_, models)) = by_key.get_mut(&key) {
+            models.push(model);
+            continue;
+        }
+        let (partition, offset, reason, at) = (columns.int()?, columns.int()?, columns.text()?, columns.int()?);
+        let gap = Gap {
+            channel: columns.optional_text()?,
+            status: columns.optional_text()?,
+            held: columns.optional_int()?.is_some_and(|held| held != 0),
+            order_id: Some(key.clone()),
+            detail: Some(format!(
+                "the record at partition {partition}, offset {offset} was not understood: {reason}; repair or upgrade, then rebuild the read models"
+            )),
+            ..derived(Cause::UnreadableRecord, at, &key)
+        };
+        by_key.insert(key, (found.len(), vec![model]));
+        found.push((Cursor { rank: at, id: gap.gap_id }, gap));
+    }
+    for (index, models) in by_key.into_values() {
+        let gap = &mut found[index].1;
+        let detail = gap.detail.take().unwrap_or_default();
+        gap.detail = Some(format!("set aside by the read models {}: {detail}", models.join(", ")));
+    }
+    Ok(found)
+}
+
+fn derived(cause: Cause, since: TimeMs, name: &str) -> Gap {
+    Gap {
+        gap_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{cause}:{name}").as_bytes()),
+        cause,
+        order_id: None,
+        channel: None,
+        status: None,
+        work: None,
+        held: false,
+        version: None,
+        since: None,
+        expected: cause.expected().to_owned(),
+        expected_by: None,
+        holder: None,
+        failures: 0,
+        last_event: None,
+        detail: None,
+        opened_at: rfc3339(since),
+        closed_at: None,
+        closed_by: None,
+        open_ms: None,
+        allowed: Vec::new(),
+    }
+}

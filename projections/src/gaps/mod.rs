@@ -1,0 +1,25 @@
+//! The ledger of gaps: which orders do not move or got lost, since when, who had them, what was expected.
+//!
+//! A gap is an order and a cause. The engine writes a missed deadline as an event, and every event says
+//! what of the order needs a person (`after.attention`); gaps open and close with that and with nothing
+//! else, so the ledger needs no clock and comes back from the log as it was. An order is in the sellers'
+//! list of attention exactly while it has a gap open here.
+//!
+//! Two causes are not about a step of an order and are found when somebody asks: a record no read model
+//! could understand (`parked`), and a read model that lacks records of the log (`offsets`); see
+//! `derived.rs`.
+
+mod apply;
+mod cause;
+mod derived;
+mod gauge;
+mod query;
+mod row;
+mod view;
+
+pub(crate) use apply::Gaps;
+pub(crate) use cause::causes;
+pub use cause::{Cause, UnknownCause};
+pub use derived::{BEHIND_AFTER, Behind, behind};
+pub(crate) use gauge::keep_counting;
+pub use view::{Gap, GapFilter, GapState, LastEvent};

@@ -1,0 +1,215 @@
+//! The ledger as a list: pages, filters, what agrees with it, and what is found only by looking.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use atelier_domain::{Channel, Stage, Status};
+use atelier_log::memory::Memory;
+use atelier_projections::{Behind, Cause, CrmFilter, Error, Gap, GapFilter, GapState, Metrics, Model, Queries, Runner, Store, behind};
+use atelier_schemas::EventData;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use uuid::Uuid;
+
+use crate::bed::{Bed, assert_same, run, run_through, settle, until};
+use crate::script::{Order, append, append_all, append_raw, id, many, to_the_works};
+
+/// Whether a filter should let a gap through.
+type Wanted<'f> = &'f dyn Fn(&Gap) -> bool;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+async fn paged(queries: &Queries, filter: &GapFilter, behind: &[Behind]) -> Vec<Gap> {
+    let mut filter = GapFilter { limit: Some(7), ..filter.clone() };
+    let mut found = Vec::new();
+    loop {
+        let page = queries.gaps(&filter, "admin", behind).await.unwrap();
+        assert!(page.items.len() <= 7);
+        found.extend(page.items);
+        filter.cursor = page.next;
+        if filter.cursor.is_none() {
+            return found;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_and_filters_cover_it_oldest_first() {
+    for bed in Bed::both() {
+        let log = Memory::new(3);
+        append_all(&log, &many(200)).await;
+        let store = bed.store().await;
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        let all = paged(&queries, &GapFilter { state: GapState::All, ..GapFilter::default() }, &[]).await;
+        assert!(all.is_sorted_by_key(|gap| &gap.opened_at) && all.len() > 100, "{}", all.len());
+        assert_eq!(all.iter().map(|gap| gap.gap_id).collect::<HashSet<_>>().len(), all.len(), "a gap came twice on {}", bed.name);
+
+        let of = |wanted: Wanted<'_>| all.iter().filter(|gap| wanted(gap)).cloned().collect::<Vec<_>>();
+        let some = all[all.len() / 2].clone();
+        let before = chrono::DateTime::parse_from_rfc3339(&some.opened_at).unwrap().timestamp_millis();
+        let base = || GapFilter { state: GapState::All, ..GapFilter::default() };
+        let filters: [(GapFilter, Wanted<'_>); 8] = [
+            (GapFilter::default(), &|gap| gap.closed_at.is_none()),
+            (GapFilter { state: GapState::Closed, ..base() }, &|gap| gap.closed_at.is_some()),
+            (GapFilter { cause: Some(Cause::PricingFailed), ..base() }, &|gap| gap.cause == Cause::PricingFailed),
+            (GapFilter { status: Some(Status::Shipped), ..base() }, &|gap| gap.status.as_deref() == Some("SHIPPED")),
+            (GapFilter { holder: Some("w1".into()), ..base() }, &|gap| gap.holder.as_deref() == Some("w1")),
+            (GapFilter { channel: Some(Channel::Partner), ..base() }, &|gap| gap.channel.as_deref() == Some("partner")),
+            (GapFilter { order: some.order_id.as_ref().and_then(|id| id.parse().ok()), ..base() }, &|gap| gap.order_id == some.order_id),
+            (GapFilter { opened_before: Some(before), ..base() }, &|gap| gap.opened_at < some.opened_at),
+        ];
+        for (filter, wanted) in filters {
+            let wanted = of(wanted);
+            assert!(!wanted.is_empty() && wanted.len() < all.len(), "{filter:?} tells nothing apart");
+            assert_eq!(paged(&queries, &filter, &[]).await, wanted, "{filter:?} on {}", bed.name);
+        }
+        let wrong = GapFilter { cursor: Some("q".repeat(49)), ..GapFilter::default() };
+        assert!(matches!(queries.gaps(&wrong, "admin", &[]).await, Err(Error::BadCursor)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_attention_is_the_orders_with_an_open_gap() {
+    for bed in Bed::both() {
+        let log = Memory::new(3);
+        append_all(&log, &many(150)).await;
+        let store = bed.store().await;
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        let gaps = paged(&queries, &GapFilter::default(), &[]).await;
+        let by_gaps: BTreeSet<(String, Cause)> = gaps.into_iter().map(|gap| (gap.order_id.unwrap(), gap.cause)).collect();
+        let needy = queries.attention(&CrmFilter { limit: Some(200), ..CrmFilter::default() }).await.unwrap().items;
+        let by_attention = needy.iter().flat_map(|order| order.gaps.iter().map(|cause| (order.order_id.to_string(), *cause))).collect();
+        assert_eq!(by_gaps, by_attention, "{}", bed.name);
+        let counted = queries.open_gaps(&[]).await.unwrap();
+        assert_eq!(usize::try_from(counted.values().sum::<i64>()), Ok(by_gaps.len()), "{counted:?} on {}", bed.name);
+        assert!(needy.len() > 5 && needy.iter().all(|order| order.attention_since.is_some()), "{}", needy.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_the_same_however_the_log_is_cut_and_after_a_rebuild() {
+    let events = many(40);
+    let log = Memory::new(2);
+    let (one_by_one, at_once) = (Bed::sqlite(), Bed::sqlite());
+    let store = one_by_one.store().await;
+    let runner = run(&store, &log);
+    for event in &events {
+        append(&log, event).await;
+        settle(&runner, &log).await;
+    }
+    run_through(&at_once.store().await, &log).await;
+    let wanted = at_once.dump().await;
+    assert_same(&one_by_one.dump().await, &wanted, "one by one against at once");
+    one_by_one.sql("DELETE FROM gaps; DELETE FROM gap_orders; UPDATE offsets SET next = 0 WHERE model = 'gaps'").await;
+    until("the ledger is back", || async { one_by_one.dump().await == wanted }).await;
+    runner.drain().await;
+}
+
+fn look(log: &Memory, progress: &std::collections::HashMap<(Model, u32), u64>, now: i64) -> Result<Vec<Behind>, Error> {
+    behind(log, progress, now, LIMIT)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_model_that_lacks_records_for_too_long_is_a_gap() {
+    for bed in Bed::both() {
+        let clock = Arc::new(AtomicI64::new(1_000_000));
+        let log = Memory::with_clock(2, clock.clone());
+        append_all(&log, &many(10)).await;
+        let store = bed.store().await;
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        let now = |after_s: i64| 1_000_000 + after_s * 1000;
+        assert_eq!(look(&log, &queries.progress().await.unwrap(), now(3600)).unwrap(), [], "nothing is lacking, however old");
+
+        // From here on only one model is fed, and the records come a minute later.
+        log.advance_ms(60_000);
+        let order = id(77);
+        append_all(&log, &to_the_works(77, &mut Order::new(77))).await;
+        let models: Vec<Model> = Model::ALL.iter().copied().filter(|model| *model != Model::Crm).collect();
+        let runner = Runner::start(store.clone(), Arc::new(log.clone()), &models, Metrics::default());
+        settle(&runner, &log).await;
+        runner.drain().await;
+        let progress = queries.progress().await.unwrap();
+        assert_eq!(look(&log, &progress, now(60 + 30)).unwrap(), [], "not for too long yet");
+        let found = look(&log, &progress, now(60 + 31)).unwrap();
+        let partition = atelier_schemas::partition_of(&order, 2);
+        assert_eq!(found, [Behind { model: Model::Crm, partition, records: 12, since: now(60) }], "{}", bed.name);
+
+        let gaps =
+            queries.gaps(&GapFilter { cause: Some(Cause::ProjectionBehind), ..GapFilter::default() }, "admin", &found).await.unwrap();
+        let gap = &gaps.items[0];
+        assert_eq!((gaps.items.len(), gap.order_id.as_deref(), gap.opened_at.as_str()), (1, None, "1970-01-01T00:17:40.000Z"));
+        assert!(gap.detail.as_ref().is_some_and(|detail| detail.contains("read model crm lacks 12 records")), "{gap:?}");
+        let of_order = GapFilter { order: Some(order), ..GapFilter::default() };
+        assert_eq!(queries.gaps(&of_order, "admin", &found).await.unwrap().items, [], "it is about no single order");
+        // A store that has seen more than there is belongs to another log: nobody can tell then.
+        assert!(matches!(look(&Memory::new(2), &progress, now(0)), Err(Error::AheadOfLog { .. })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_set_aside_is_a_gap_among_the_others() {
+    for bed in Bed::both() {
+        let clock = Arc::new(AtomicI64::new(crate::script::START_MS));
+        let log = Memory::with_clock(1, clock);
+        append_all(&log, &many(60)).await;
+        let mut garbled = Order::new(901);
+        append_all(&log, &to_the_works(901, &mut garbled)[..3]).await;
+        append_raw(&log, garbled.id, &garbled.id.to_string(), b"no frame".to_vec()).await;
+        append_raw(&log, garbled.id, "no order at all", b"no frame".to_vec()).await;
+        let store = bed.store().await;
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        let unreadable = GapFilter { cause: Some(Cause::UnreadableRecord), ..GapFilter::default() };
+        let found = queries.gaps(&unreadable, "admin", &[]).await.unwrap().items;
+        assert_eq!(found.len(), 2, "one per order, not per read model: {found:?}");
+        assert_eq!(queries.open_gaps(&[]).await.unwrap()[&Cause::UnreadableRecord], 2, "{}", bed.name);
+        let gap = found.iter().find(|gap| gap.order_id == Some(garbled.id.to_string())).unwrap();
+        assert_eq!((gap.channel.as_deref(), gap.status.as_deref()), (Some("shop"), Some("SUBMITTED")));
+        let detail = gap.detail.as_deref().unwrap();
+        assert!(detail.contains("crm, gaps, partner, queue, shop") && detail.contains("no Avro frame"), "{detail}");
+        assert!(found.iter().any(|gap| gap.order_id.as_deref() == Some("no order at all")), "{found:?}");
+
+        // It has its place in the pages, between gaps of the table.
+        let lagging = [Behind { model: Model::Shop, partition: 0, records: 1, since: crate::script::START_MS + 500_000 }];
+        let all = paged(&queries, &GapFilter::default(), &lagging).await;
+        let written = paged(&queries, &GapFilter::default(), &[]).await.len() - 2;
+        assert_eq!(all.len(), written + 3);
+        assert!(all.is_sorted_by_key(|gap| &gap.opened_at));
+        assert_eq!(all.iter().map(|gap| gap.gap_id).collect::<HashSet<Uuid>>().len(), all.len());
+        let of_shop = GapFilter { channel: Some(Channel::Shop), status: Some(Status::Submitted), order: Some(garbled.id), ..unreadable };
+        assert_eq!(queries.gaps(&of_shop, "admin", &[]).await.unwrap().items.len(), 1);
+        let of_partner = GapFilter { channel: Some(Channel::Partner), ..of_shop };
+        assert_eq!(queries.gaps(&of_partner, "admin", &[]).await.unwrap().items, []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_gaps_are_counted_for_the_scrape() {
+    let bed = Bed::sqlite();
+    let log = Memory::new(2);
+    let mut order = Order::new(1);
+    append_all(&log, &to_the_works(1, &mut order)[..8]).await;
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let text = || {
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text
+    };
+    let store: Store = bed.store().await;
+    run_through(&store, &log).await;
+    let runner = Runner::start(store, Arc::new(log.clone()), Model::ALL, metrics);
+    until("it is counted", || async { text().contains("atelier_gaps_open{cause=\"pricing_failed\"} 1\n") }).await;
+    for cause in Cause::ALL.into_iter().filter(|cause| *cause != Cause::PricingFailed) {
+        assert!(text().contains(&format!("atelier_gaps_open{{cause=\"{cause}\"}} 0\n")), "{cause}: {}", text());
+    }
+    order.version = 8;
+    append(&log, &order.then(Stage::Cancelled, EventData::OrderCancelled { reason: "r".into() })).await;
+    until("it is gone", || async { text().contains("atelier_gaps_open{cause=\"pricing_failed\"} 0\n") }).await;
+    runner.drain().await;
+}

@@ -1,0 +1,114 @@
+//! What does not move shows up by itself, and goes when it moves again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::roles::{House, PATIENCE, Role, http};
+
+const STAFF: &[(&str, &str)] = &[("X-Staff", "Ann;operator")];
+
+fn post(url: &str, path: &str, key: &str, body: &Value) -> Value {
+    let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
+    let (status, answer) = http(url, "POST", path, &headers, body.to_string().as_bytes());
+    assert!(matches!(status, 200 | 201), "{path}: {status} {answer}");
+    serde_json::from_str(&answer).unwrap()
+}
+
+fn created(url: &str, key: &str) -> String {
+    let order = json!({"customer": {"name": "Ada", "email": "ada@example.org"}, "item": {"material": "silver-925", "quantity": 1, "finish": "polished"}});
+    post(url, "/shop/v1/orders", key, &order)["order_id"].as_str().unwrap().to_owned()
+}
+
+fn submitted(url: &str, key: &str) -> String {
+    let id = created(url, key);
+    let ring = json!({"inner_diameter_mm": 17.0, "width_mm": 4.0, "thickness_mm": 1.8, "profile": "flat"});
+    post(url, &format!("/shop/v1/orders/{id}/model/ring"), &format!("{key}-model"), &ring);
+    post(url, &format!("/shop/v1/orders/{id}/submit"), &format!("{key}-submit"), &json!({}));
+    id
+}
+
+/// The open gaps: cause → orders.
+fn open(url: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let (status, answer) = http(url, "GET", "/mes/v1/gaps?limit=200", STAFF, b"");
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let mut open: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for gap in answer["items"].as_array().unwrap() {
+        open.entry(gap["cause"].as_str().unwrap().into()).or_default().insert(gap["order_id"].as_str().unwrap_or_default().into());
+    }
+    open
+}
+
+fn until(up: &Role, what: &str, mut seen: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !seen() {
+        assert!(started.elapsed() < PATIENCE, "never: {what}; {}", up.messages());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[test]
+fn orders_without_a_pricing_worker_show_up_and_clear_themselves_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.json");
+    let limits = json!({"version": "short", "pricing_accept_ms": 300, "limits": {"pricing_ms": 1500}});
+    std::fs::write(&policy, limits.to_string()).unwrap();
+    let house = House { data: folder.path().to_owned(), settings: vec![("ATELIER_POLICY", policy.display().to_string())] };
+
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0", "--without", "pricing"]);
+    let url = up.url();
+    let waiting: BTreeSet<String> = (0..5).map(|number| submitted(&url, &format!("order-{number}"))).collect();
+    // One that waits for its buyer, who has a month.
+    let draft = created(&url, "draft");
+    let wanted = BTreeMap::from([("no_acceptance".to_owned(), waiting.clone()), ("not_priced".to_owned(), waiting.clone())]);
+    until(&up, "every order is named by its deadlines", || open(&url) == wanted);
+
+    // The same beside the process that has the log, from the store.
+    let listed = house.run(&["gaps", "--json"]);
+    assert_eq!(listed.status.code(), Some(1), "{listed:?}");
+    let gaps = json_of(&listed)["gaps"].as_array().unwrap().clone();
+    assert_eq!(gaps.len(), 10);
+    for gap in &gaps {
+        assert!(gap["since"].as_str().unwrap() < gap["opened_at"].as_str().unwrap(), "{gap}");
+        assert!(gap["expected_by"].as_str().unwrap() <= gap["opened_at"].as_str().unwrap(), "{gap}");
+        assert!(gap["allowed"].as_array().unwrap().contains(&json!("quote")), "{gap}");
+        assert!(gap["holder"].is_null(), "nobody had it: {gap}");
+    }
+    let of_one = house.run(&["gaps", "--order", waiting.first().unwrap(), "--cause", "no_acceptance"]);
+    let text = String::from_utf8_lossy(&of_one.stdout).into_owned();
+    assert!(text.contains("WHAT MAY BE DONE") && text.contains(waiting.first().unwrap()) && text.contains("quote"), "{text}");
+    assert!(text.ends_with("1 open\n"), "{text}");
+    assert_eq!(house.run(&["gaps", "--order", &draft]).status.code(), Some(0), "nothing is wrong with that one");
+    assert!(up.end(), "{}", up.messages());
+
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    let url = up.url();
+    until(&up, "the gaps clear themselves", || open(&url).is_empty());
+    let none = house.run(&["gaps"]);
+    assert_eq!((none.status.code(), String::from_utf8_lossy(&none.stdout).as_ref()), (Some(0), "no gap is open\n"));
+    let closed = json_of(&house.run(&["gaps", "--closed", "--json"]));
+    for (cause, by) in [("no_acceptance", "PricingAccepted"), ("not_priced", "PriceCalculated")] {
+        let gaps = closed["gaps"].as_array().unwrap().iter().filter(|gap| gap["cause"] == cause);
+        let orders: BTreeSet<String> = gaps
+            .inspect(|gap| assert!(gap["closed_by"] == by && gap["open_ms"].as_i64() > Some(0), "{gap}"))
+            .map(|gap| gap["order_id"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(orders, waiting, "{cause}");
+    }
+    let replay = house.run(&["replay", "--type", "PriceCalculated"]);
+    let lines = String::from_utf8_lossy(&replay.stdout).into_owned();
+    let mut priced: Vec<String> =
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["order_id"].as_str().unwrap().to_owned()).collect();
+    priced.sort();
+    assert_eq!(priced, waiting.into_iter().collect::<Vec<_>>(), "each is priced once");
+    let audit = house.run(&["audit"]);
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+    assert!(up.end(), "{}", up.messages());
+}
