@@ -22,6 +22,7 @@ pub mod runner;
 pub mod shop;
 pub mod store;
 
+mod entries;
 mod error;
 mod metrics;
 mod model;
@@ -30,6 +31,7 @@ mod queries;
 mod show;
 
 pub use crm::{CrmFilter, CrmOrder, CustomerView};
+pub use entries::{OrderEntry, OutcomeEntry};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use model::Model;
