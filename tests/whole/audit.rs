@@ -292,6 +292,31 @@ fn many_orders_take_little_memory_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn beside_a_running_house_it_raises_no_false_alarm() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("audit").display().to_string();
+    let mut demo = house(folder.path()).start("demo", &["demo", "--orders", "150", "--customers", "32"]);
+    let (mut beside, mut past) = (0, Value::Null);
+    while demo.is_running() {
+        if !folder.path().join("log/log.sqlite").exists() || !folder.path().join("read-models.sqlite").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            continue;
+        }
+        let output = house(folder.path()).run(&["audit", "--json", "--settle-s", "60", "--state", &state]);
+        // It cannot tell while the log is being created.
+        if output.status.code() != Some(2) {
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(output.status.code(), Some(0), "{:#}", report["problems"]);
+            past = report["events"].clone();
+            beside += 1;
+        }
+    }
+    let (code, report) = audit(folder.path(), &["--state", &state]);
+    assert_eq!((code, &report["events_before"]), (0, &past), "{:#}", report["problems"]);
+    assert!(beside > 0 && report["orders"]["accepted"] == 150, "{beside} audits beside it: {report:#}");
+}
+
+#[test]
 fn a_job_audits_again_and_again_and_tells_its_metrics() {
     let day = day();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -315,10 +315,9 @@ impl<'a> Found<'a> {
 
 fn append(writing: &WriteTransaction, of: Of, problems: impl Iterator<Item = Problem>) -> Result<(), Failure> {
     let mut table = writing.open_table(of.table())?;
-    let mut next = table.last()?.map_or(0, |(key, _)| key.value() + 1);
-    for problem in problems {
-        table.insert(next, bytes(&problem)?.as_slice())?;
-        next += 1;
+    let next = table.last()?.map_or(0, |(key, _)| key.value() + 1);
+    for (number, problem) in (next..).zip(problems) {
+        table.insert(number, bytes(&problem)?.as_slice())?;
     }
     Ok(())
 }

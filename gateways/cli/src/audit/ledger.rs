@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use atelier_domain::Status;
 use atelier_log::{Partition, Record};
 use atelier_schemas::{Event, EventBrief, EventData, Framed, Unreadable};
+use uuid::Uuid;
 
 use super::answers::Answers;
 use super::books::{Books, Facts, News, Summary};
@@ -46,19 +47,21 @@ impl Ledger<'_> {
                 return Ok(());
             }
         };
-        let id = event.order_id.to_string();
-        if record.key != id {
-            self.problem("foreign_key", &id, format!("{} has the key {:?}", place(record), record.key));
+        // Written out only where something is wrong; nearly every event goes without.
+        let order = event.order_id;
+        let id = || order.to_string();
+        if record.key != *order.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) {
+            self.problem("foreign_key", &id(), format!("{} has the key {:?}", place(record), record.key));
         }
         match cause {
             Cause::Says(expected) if expected != event.type_name => {
                 let detail = format!("{} is {}, its command's outcome says {expected}", place(record), event.type_name);
-                self.problem("wrong_event", &id, detail);
+                self.problem("wrong_event", &id(), detail);
             }
             Cause::None => {
                 if let Some(command) = event.command_id {
                     let detail = format!("{} is caused by command {command}, whose outcome does not speak of it", place(record));
-                    self.problem("stray_event", &id, detail);
+                    self.problem("stray_event", &id(), detail);
                 }
             }
             Cause::Says(_) | Cause::Unchecked => {}
@@ -76,10 +79,10 @@ impl Ledger<'_> {
         let understood: Option<Status> = facts.status;
         if event.version != previous + 1 {
             let detail = format!("version {} follows version {previous} at {}", event.version, place(record));
-            self.problem("version_gap", &id, detail);
+            self.problem("version_gap", &id(), detail);
         }
         if understood.is_none() {
-            self.problem("unknown_status", &id, format!("{} leaves it in status {:?}", place(record), event.after.status));
+            self.problem("unknown_status", &id(), format!("{} leaves it in status {:?}", place(record), event.after.status));
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ pub(super) struct Scanned {
 /// When log or books cannot be read, or the books are of another log.
 pub(super) fn scan(log: &dyn Log, books: &Books, which: Which, progress: &AtomicU64) -> Result<Scanned, Failure> {
     books.begin_run()?;
-    let ends = ends::now(log)?;
+    let mut ends = ends::now(log)?;
     past::belongs(log, books)?;
     let before = (0..log.partitions()).map(|partition| books.summary(partition)).collect::<Result<Vec<_>, _>>()?;
     let from = before.iter().map(|summary| summary.next).collect();
@@ -52,6 +52,11 @@ pub(super) fn scan(log: &dyn Log, books: &Books, which: Which, progress: &Atomic
         }
         Ok(())
     })?;
+    for (partition, end) in (0..).zip(&mut ends) {
+        end.of.events = end.of.events.max(books.summary(partition)?.next.events);
+        // Whatever was requested by the events passed is there by now, as in `ends`.
+        end.of.pricing_jobs = log.end(Topic::PricingJobs, partition)?;
+    }
     for partition in (0..log.partitions()).filter(|partition| !cut.contains(partition)) {
         jobs(log, partition, ends[partition as usize], books, progress)?;
     }

@@ -85,6 +85,16 @@ impl<'a, T> Stream<'a, T> {
         }
     }
 
+    /// Goes on to a later end, once everything up to the present one has been fetched. `false`: there is no more.
+    pub(super) fn extend(&mut self, log: &dyn Log, topic: Topic, end: u64) -> Result<bool, Error> {
+        if end <= self.end || !self.drained() {
+            return Ok(false);
+        }
+        self.reader = Some(log.read(topic, &[(self.partition, self.end)])?);
+        self.end = end;
+        Ok(true)
+    }
+
     /// Whether everything up to the end has been taken.
     pub(super) fn is_over(&mut self) -> Result<bool, Error> {
         Ok(self.peek()?.is_none())
