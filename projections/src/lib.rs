@@ -24,6 +24,7 @@ pub mod runner;
 pub mod shop;
 pub mod store;
 
+mod entries;
 mod error;
 mod metrics;
 mod model;
@@ -32,6 +33,7 @@ mod queries;
 mod show;
 
 pub use crm::{CrmFilter, CrmOrder, CustomerView};
+pub use entries::{OrderEntry, OutcomeEntry};
 pub use error::Error;
 pub use gaps::{BEHIND_AFTER, Behind, Cause, Gap, GapFilter, GapState, LastEvent, behind};
 pub use metrics::Metrics;

@@ -127,18 +127,18 @@ fn attention() -> String {
 }
 
 /// `Option<Uuid>` as an optional Avro string, whatever the serializer thinks of human readers.
-mod optional_uuid {
+pub(crate) mod optional_uuid {
     use serde::{Deserialize, Deserializer, Serializer};
     use uuid::Uuid;
 
-    pub(super) fn serialize<S: Serializer>(id: &Option<Uuid>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(id: &Option<Uuid>, serializer: S) -> Result<S::Ok, S::Error> {
         match id {
             Some(id) => serializer.serialize_some(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
         #[derive(serde::Deserialize)]
         #[serde(transparent)]
         struct Text(#[serde(with = "uuid::serde::hyphenated")] Uuid);

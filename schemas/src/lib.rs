@@ -6,6 +6,7 @@
 //! Everything here is data. What a command may do is the domain's business, where a record lies is
 //! the log's.
 
+mod brief;
 mod codec;
 mod command;
 mod event;
@@ -14,6 +15,7 @@ mod parts;
 mod pricing_job;
 mod topic;
 
+pub use brief::{AfterBrief, CommandBrief, EventBrief};
 pub use codec::{Codec, Framed, Unreadable};
 pub use command::{Command, CommandData};
 pub use event::{After, Event, EventData, Happened};

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod architecture;
+mod audit;
 mod command_line;
 mod crashes;
 mod demo;
+mod filled;
 mod gaps;
 mod independent;
 mod roles;

@@ -182,7 +182,7 @@ impl Drop for Role {
 }
 
 /// The binary beside this one.
-fn binary() -> Outcome<PathBuf> {
+pub(super) fn binary() -> Outcome<PathBuf> {
     let binary = std::env::current_exe()?.with_file_name("atelier");
     ensure(binary.exists(), || format!("{} is missing: cargo build --release --workspace", binary.display()))?;
     Ok(binary)

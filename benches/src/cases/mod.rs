@@ -1,6 +1,7 @@
 //! One file per case.
 
 mod accept;
+mod audit;
 mod embedded;
 mod flood;
 mod restore;
@@ -12,11 +13,12 @@ use crate::harness::{Outcome, Report, Settings};
 type Case = fn(&Settings, &mut Report) -> Outcome<()>;
 
 /// All cases by name, in the order in which they run.
-pub(crate) const ALL: [(&str, Case); 6] = [
+pub(crate) const ALL: [(&str, Case); 7] = [
     ("flood", flood::run),
     ("round-trip", round_trip::run),
     ("embedded", embedded::run),
     ("accept", accept::run),
     ("restore", restore::run),
+    ("audit", audit::run),
     ("size", size::run),
 ];

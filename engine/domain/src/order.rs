@@ -106,7 +106,8 @@ pub enum Attention {
 
 impl Attention {
     /// All of them.
-    pub const ALL: [Attention; 3] = [Attention::Overdue, Attention::PricingNotAccepted, Attention::PricingFailed];
+    pub const ALL: [Attention; 5] =
+        [Attention::Overdue, Attention::Escalated, Attention::Late, Attention::PricingNotAccepted, Attention::PricingFailed];
 
     /// The name.
     pub const fn as_str(self) -> &'static str {

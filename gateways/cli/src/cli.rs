@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use atelier_http::Surface;
 use atelier_projections::Cause;
@@ -55,7 +56,10 @@ atelier demo --log kafka://127.0.0.1:9092 --store postgres://… --separate")]
     /// Is anything missing? Reconciles commands, outcomes, events, pricing jobs and read models
     #[command(
         after_help = "Exit codes: 0 it balances, 1 it does not (the ids are named), 2 could not tell.\n\nExamples:\n  atelier audit\n  \
-atelier audit --json --log kafka://k1:9092 --store postgres://atelier@db/atelier"
+atelier audit --json --log kafka://k1:9092 --store postgres://atelier@db/atelier\n  \
+atelier audit --state /var/lib/atelier/audit            goes on where it ended the last time\n  \
+atelier audit --verify /var/lib/atelier/audit           was anything altered or removed since?\n  \
+atelier audit --state /var/lib/atelier/audit --every 5m --listen 127.0.0.1:9100"
     )]
     Audit(AuditArgs),
     /// What does not move in time or got lost: which order, since when, who has it, what may be done
@@ -92,6 +96,7 @@ impl Command {
     /// How much it says beside its answer.
     pub(crate) fn voice(&self) -> Voice {
         match self {
+            Command::Audit(args) if args.every.is_some() => Voice::Role,
             Command::Up(_) | Command::Engine(_) | Command::Projections(_) | Command::Pricing(_) | Command::Gateway(_) => Voice::Role,
             Command::Demo(_)
             | Command::Audit(_)
@@ -199,9 +204,37 @@ pub(crate) struct AuditArgs {
     /// Machine-readable
     #[arg(long)]
     pub(crate) json: bool,
-    /// Seconds to wait for the engine and the read models to catch up with the log
+    /// Seconds to wait for the read models to catch up with the log
     #[arg(long, default_value_t = 10, value_name = "S")]
     pub(crate) settle_s: u64,
+    /// Keep what was audited in this folder; the next run with it goes on from there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Audit nothing new: only look whether the events that this state has seen are still what they were
+    #[arg(long, value_name = "STATE", conflicts_with_all = ["state", "every", "log_only"])]
+    pub(crate) verify: Option<PathBuf>,
+    /// Leave the read models out; their store is not opened
+    #[arg(long)]
+    pub(crate) log_only: bool,
+    /// Audit again and again with this pause (30s, 5m, 1h), until told to stop
+    #[arg(long, value_name = "PAUSE", value_parser = pause)]
+    pub(crate) every: Option<Duration>,
+    /// With --every: address for /healthz, /readyz and /metrics; not served unless given
+    #[arg(long, env = "ATELIER_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// `30s`, `5m`, `1h`.
+fn pause(text: &str) -> Result<Duration, String> {
+    let wrong = || "write it as 30s, 5m or 1h".to_owned();
+    let (number, unit_s) = match text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)? {
+        (number, "s") => (number, 1),
+        (number, "m") => (number, 60),
+        (number, "h") => (number, 3600),
+        _ => return Err(wrong()),
+    };
+    let seconds = number.parse::<u32>().ok().filter(|number| *number > 0).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(u64::from(seconds) * unit_s))
 }
 
 #[derive(Args, Debug)]

@@ -30,6 +30,8 @@ pub enum Cause {
     NotShipped,
     /// With the carrier, and no delivery was told.
     NoCarrierMessage,
+    /// The order as a whole takes longer than it may.
+    OrderLate,
     /// A read model could not understand a record and has set the order aside.
     UnreadableRecord,
     /// A read model lacks records that have been in the log for longer than a limit.
@@ -38,7 +40,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 13] = [
+    pub const ALL: [Cause; 14] = [
         Cause::NoAcceptance,
         Cause::LeaseExpired,
         Cause::PricingFailed,
@@ -50,6 +52,7 @@ impl Cause {
         Cause::NotPacked,
         Cause::NotShipped,
         Cause::NoCarrierMessage,
+        Cause::OrderLate,
         Cause::UnreadableRecord,
         Cause::ProjectionBehind,
     ];
@@ -68,6 +71,7 @@ impl Cause {
             Cause::NotPacked => "not_packed",
             Cause::NotShipped => "not_shipped",
             Cause::NoCarrierMessage => "no_carrier_message",
+            Cause::OrderLate => "order_late",
             Cause::UnreadableRecord => "unreadable_record",
             Cause::ProjectionBehind => "projection_behind",
         }
@@ -87,6 +91,7 @@ impl Cause {
             Cause::NotPacked => "an operator packs the piece",
             Cause::NotShipped => "an operator gives the parcel to a carrier",
             Cause::NoCarrierMessage => "the carrier tells that it has delivered",
+            Cause::OrderLate => "the order ends",
             Cause::UnreadableRecord => "every record can be read",
             Cause::ProjectionBehind => "the read model follows the log",
         }
@@ -105,7 +110,10 @@ impl Cause {
             // Raised by the attempt that was lost or failed, and settled by the next one: the stage says which.
             Attention::PricingFailed if matches!(stage, Stage::PricingExpired) => Some(Cause::LeaseExpired),
             Attention::PricingFailed => Some(Cause::PricingFailed),
-            Attention::Overdue => match stage {
+            // Ended orders need nobody.
+            Attention::Late if matches!(stage, Stage::Closed | Stage::Cancelled) => None,
+            Attention::Late => Some(Cause::OrderLate),
+            Attention::Overdue | Attention::Escalated => match stage {
                 Stage::Draft | Stage::Ready => Some(Cause::WaitingForBuyer),
                 Stage::PricingRequested | Stage::PricingAccepted | Stage::PricingRunning | Stage::PricingFailed | Stage::PricingExpired => {
                     Some(Cause::NotPriced)
@@ -145,7 +153,14 @@ impl std::str::FromStr for Cause {
 pub(crate) fn causes(attention: &[String], stage: &str) -> Vec<Cause> {
     let Ok(stage) = stage.parse::<Stage>() else { return Vec::new() };
     let known = attention.iter().filter_map(|name| Attention::ALL.into_iter().find(|attention| attention.as_str() == name));
-    known.filter_map(|attention| Cause::of(attention, stage)).collect()
+    let mut causes = Vec::new();
+    // What was raised once more is the same gap.
+    for cause in known.filter_map(|attention| Cause::of(attention, stage)) {
+        if !causes.contains(&cause) {
+            causes.push(cause);
+        }
+    }
+    causes
 }
 
 #[cfg(test)]
@@ -175,6 +190,8 @@ mod tests {
         let failed = ["pricing_failed".to_owned(), "overdue".to_owned()];
         assert_eq!(causes(&failed, "pricing_expired"), [Cause::LeaseExpired, Cause::NotPriced]);
         assert_eq!(causes(&failed, "pricing_failed"), [Cause::PricingFailed, Cause::NotPriced]);
+        let escalated = ["overdue".to_owned(), "escalated".to_owned(), "late".to_owned()];
+        assert_eq!(causes(&escalated, "priced"), [Cause::WaitingForSeller, Cause::OrderLate]);
         assert_eq!(causes(&["moonstruck".to_owned()], "draft"), []);
     }
 }

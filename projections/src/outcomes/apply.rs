@@ -10,7 +10,7 @@ use crate::{Error, Model};
 static OUTCOMES: Table = Table::new("outcomes", &["command_id", "decided_at", "outcome"], 1, Conflict::Keep);
 
 /// Answers older than this, by the log's time, are dropped: whoever waits asks within minutes.
-const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
+pub const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
 /// How often the old ones are looked for, by the log's time.
 const PRUNE_EVERY_MS: i64 = 3600 * 1000;
 

@@ -3,4 +3,5 @@
 mod apply;
 mod query;
 
+pub use apply::KEPT_MS;
 pub(crate) use apply::Outcomes;

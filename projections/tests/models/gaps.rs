@@ -18,7 +18,7 @@ fn accepted(attempt: i32, worker: &str, lease_until: i64) -> EventData {
 }
 
 fn expired(attempt: i32, worker: Option<&str>) -> EventData {
-    EventData::PricingExpired { attempt, worker: worker.map(Into::into), cause: "time".into() }
+    EventData::PricingExpired { attempt, worker: worker.map(Into::into), cause: "time".into(), policy: Some("1".into()) }
 }
 
 fn failed(attempt: i32, worker: &str) -> EventData {
@@ -26,7 +26,7 @@ fn failed(attempt: i32, worker: &str) -> EventData {
 }
 
 fn missed(order: &Order, stage: &str) -> EventData {
-    EventData::DeadlineMissed { stage: stage.into(), due: order.time + 30_000, policy: "1".into() }
+    EventData::DeadlineMissed { stage: stage.into(), due: order.time + 30_000, policy: "1".into(), action: "attention".into() }
 }
 
 /// Submitted, and waiting for a worker.

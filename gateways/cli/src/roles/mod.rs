@@ -2,7 +2,7 @@
 
 mod engine;
 mod gateway;
-mod ops;
+pub(crate) mod ops;
 mod pricing;
 mod projections;
 mod serving;
