@@ -9,7 +9,7 @@ use crate::ledger::Entry;
 use crate::watch::Watch;
 
 /// Most orders of a run.
-const ORDERS: usize = 6;
+const ORDERS: usize = 4;
 
 /// A question, before it has an id.
 pub(crate) struct Asked {
@@ -23,13 +23,13 @@ pub(crate) struct Asked {
 pub(crate) fn choose(role: &str, clients: &Clients, watch: &Watch, rng: &mut Rng) -> Option<Asked> {
     let begun = clients.orders.len();
     let buyer = matches!(role, "customer" | "partner");
-    if buyer && begun < ORDERS && (begun == 0 || rng.u8(0..4) == 0) {
+    if buyer && begun < ORDERS && (begun == 0 || rng.u8(0..10) == 0) {
         return Some(Asked { order: begun, data: create(role, rng), expected_version: None, dry_run: rng.u8(0..20) == 0 });
     }
     if begun == 0 {
         return None;
     }
-    let nonsense = rng.u8(0..12) == 0;
+    let nonsense = rng.u8(0..15) == 0;
     let first = rng.usize(0..begun);
     for step in 0..begun {
         let order = (first + step) % begun;

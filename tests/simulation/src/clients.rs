@@ -63,20 +63,23 @@ impl Clients {
         self.orders[n]
     }
 
-    /// A client asks what seems sensible to it, mostly.
+    /// A client asks what seems sensible to it, mostly; one to which nothing comes to mind leaves it to the next.
     pub(crate) fn ask(&mut self, client: usize, pick: u64, now: TimeMs, watch: &mut Watch) {
-        let client = client % CLIENTS;
-        if self.clients[client].outbox.len() >= OUTBOX_LIMIT {
-            return;
+        for client in (client..client + CLIENTS).map(|client| client % CLIENTS) {
+            if self.clients[client].outbox.len() >= OUTBOX_LIMIT {
+                continue;
+            }
+            let mut rng = Rng::with_seed(pick);
+            let role = self.clients[client].actor.role.clone();
+            if let Some(asked) = asking::choose(&role, self, watch, &mut rng) {
+                let order = self.order(asked.order, watch);
+                let mut command = self.command(client, order, now, asked.data);
+                command.expected_version = asked.expected_version;
+                command.dry_run = asked.dry_run;
+                self.enqueue(client, command);
+                return;
+            }
         }
-        let mut rng = Rng::with_seed(pick);
-        let role = self.clients[client].actor.role.clone();
-        let Some(asked) = asking::choose(&role, self, watch, &mut rng) else { return };
-        let order = self.order(asked.order, watch);
-        let mut command = self.command(client, order, now, asked.data);
-        command.expected_version = asked.expected_version;
-        command.dry_run = asked.dry_run;
-        self.enqueue(client, command);
     }
 
     /// A client asks exactly this.
@@ -105,12 +108,13 @@ impl Clients {
         }
     }
 
-    /// The oldest command of the outbox is appended; it stays there until the log has said that it has it.
+    /// The oldest command of the client's outbox is appended, or of the next client's that has one. It stays there
+    /// until the log has said that it has it.
     pub(crate) fn send(&mut self, client: usize, log: &Memory, now: TimeMs, watch: &mut Watch, trace: &mut Trace) {
-        let client = &mut self.clients[client % CLIENTS];
+        let waiting = (client..client + CLIENTS).map(|client| client % CLIENTS).find(|client| !self.clients[*client].outbox.is_empty());
+        let Some(client) = waiting.map(|client| &mut self.clients[client]) else { return };
         let Some(command) = client.outbox.front() else { return };
-        if let Ok(id) = append(log, command, watch) {
-            debug_assert_eq!(id, command.command_id);
+        if append(log, command, watch).is_ok() {
             client.outbox.pop_front();
         } else {
             trace.line(now, &client.actor.name, format_args!("was not told that {} arrived; sends it again", command.type_name));
@@ -118,8 +122,8 @@ impl Clients {
     }
 
     /// Whether anybody has something to send.
-    pub(crate) fn waiting(&self) -> Option<usize> {
-        self.clients.iter().position(|client| !client.outbox.is_empty())
+    pub(crate) fn waiting(&self) -> bool {
+        self.clients.iter().any(|client| !client.outbox.is_empty())
     }
 
     fn command(&self, client: usize, order: Uuid, now: TimeMs, data: CommandData) -> Command {
@@ -136,13 +140,13 @@ impl Clients {
 }
 
 /// Appends a command, as gateways and workers do, and notes what the log confirmed.
-pub(crate) fn append(log: &Memory, command: &Command, watch: &mut Watch) -> Result<Uuid, atelier_log::Error> {
+pub(crate) fn append(log: &Memory, command: &Command, watch: &mut Watch) -> Result<(), atelier_log::Error> {
     let partition = partition_of(&command.order_id, log.partitions());
     let type_name = CommandData::TYPES.iter().find(|name| **name == command.type_name).copied().unwrap_or("Command");
     let record = NewRecord { key: command.order_id.to_string(), kind: type_name, traceparent: None, payload: command.encode() };
     let offset = done(log.append(Topic::Commands, partition, record))?;
     watch.acknowledged.push((partition, offset, command.command_id));
-    Ok(command.command_id)
+    Ok(())
 }
 
 /// The output of a future that is ready at once, as those of the log in memory are.

@@ -49,9 +49,9 @@ pub(crate) fn close(world: &mut World<'_>, trace: &mut Trace) -> Result<(), Fail
 /// Everybody goes on until nobody has anything to do, and no order waits for pricing.
 fn settle(world: &mut World<'_>, trace: &mut Trace) -> Result<(), Failure> {
     for _ in 0..ROUNDS {
-        while let Some(client) = world.clients.waiting() {
+        while world.clients.waiting() {
             let now = world.now();
-            world.clients.send(client, &world.log, now, &mut world.watch, trace);
+            world.clients.send(0, &world.log, now, &mut world.watch, trace);
         }
         engines(world, trace)?;
         let mut moved = false;
@@ -60,7 +60,7 @@ fn settle(world: &mut World<'_>, trace: &mut Trace) -> Result<(), Failure> {
             moved |= world.workers.step(worker, None, &world.log, now, &mut world.watch, trace);
             moved |= world.look(trace)?;
         }
-        if moved || world.clients.waiting().is_some() {
+        if moved {
             continue;
         }
         let pricing = |stage| matches!(stage, Stage::PricingRequested | Stage::PricingAccepted | Stage::PricingRunning);

@@ -25,23 +25,22 @@ Examples:
   cargo run --release -p atelier-simulation -- --seed 4711 | less";
 
 enum Wanted {
-    Help,
     Seed(u64),
     Seeds(Range<u64>),
 }
 
 fn main() -> ExitCode {
     let (wanted, shrinks) = match parse(std::env::args().skip(1)) {
-        Ok(parsed) => parsed,
+        Ok(Some(parsed)) => parsed,
+        Ok(None) => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
         Err(wrong) => {
             eprintln!("simulate: {wrong}\n\n{HELP}");
             return ExitCode::from(2);
         }
     };
-    if let Wanted::Help = wanted {
-        println!("{HELP}");
-        return ExitCode::SUCCESS;
-    }
     let bed = match Bed::open() {
         Ok(bed) => bed,
         Err(error) => {
@@ -50,7 +49,6 @@ fn main() -> ExitCode {
         }
     };
     match wanted {
-        Wanted::Help => ExitCode::SUCCESS,
         Wanted::Seed(seed) => one(&bed, seed, shrinks),
         Wanted::Seeds(seeds) => many(&bed, seeds, shrinks),
     }
@@ -111,19 +109,19 @@ fn tell_small(bed: &Bed, plan: &Plan) {
     println!("\n{}", run.trace);
 }
 
-fn parse(mut args: impl Iterator<Item = String>) -> Result<(Wanted, bool), String> {
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<(Wanted, bool)>, String> {
     let (mut wanted, mut shrinks) = (None, true);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
         match arg.as_str() {
-            "--help" | "-h" => return Ok((Wanted::Help, shrinks)),
+            "--help" | "-h" => return Ok(None),
             "--no-shrink" => shrinks = false,
             "--seed" => wanted = Some(Wanted::Seed(number(&value()?)?)),
             "--seeds" => wanted = Some(Wanted::Seeds(range(&value()?)?)),
             _ => return Err(format!("{arg:?} is no flag of simulate")),
         }
     }
-    Ok((wanted.ok_or("give --seed N or --seeds A..B")?, shrinks))
+    Ok(Some((wanted.ok_or("give --seed N or --seeds A..B")?, shrinks)))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

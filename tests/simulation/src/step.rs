@@ -8,7 +8,8 @@ use atelier_schemas::CommandData;
 /// One step of a run. Numbers that are too large wrap around; a `pick` is a random number the step is resolved with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// A client makes up its mind about an order and puts the command into its outbox.
+    /// A client makes up its mind about an order and puts the command into its outbox. One to which nothing comes to
+    /// mind leaves it to the next.
     Ask {
         /// Which client.
         client: usize,
@@ -24,7 +25,8 @@ pub enum Step {
         /// What it asks.
         data: Box<CommandData>,
     },
-    /// The oldest command of the client's outbox reaches the log. One whose append fails stays in the outbox.
+    /// The oldest command of the client's outbox reaches the log; the next client's where it is empty. One whose append
+    /// fails stays in the outbox.
     Send {
         /// Which client.
         client: usize,
