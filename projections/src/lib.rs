@@ -42,7 +42,7 @@ pub use page::Page;
 pub use partner::{PartnerFilter, PartnerOrder};
 pub use queries::{Parked, Queries};
 pub use queue::{QueueFilter, QueueItem};
-pub use runner::{Runner, RunnerHandle};
+pub use runner::{Fed, Feed, Runner, RunnerHandle};
 pub use shop::{ItemView, ModelView, OrderView, TimelineEntry};
 pub use show::{Price, PriceLine, allowed_for};
 pub use store::Store;

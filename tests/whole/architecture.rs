@@ -19,14 +19,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
                               "atelier-projections", "atelier-runtime", "atelier-schemas"]),
 ];
 /// Not part of the product: may use anything of it.
-const WORKSHOP: &[&str] = &["atelier-support", "atelier-tests", "atelier-benches"];
+const WORKSHOP: &[&str] = &["atelier-support", "atelier-tests", "atelier-simulation", "atelier-benches"];
 
 /// Who may know a foreign crate at all.
 #[rustfmt::skip]
 const KEPT_BY: &[(&str, &[&str])] = &[
     ("rdkafka",     &["atelier-log", "atelier-benches"]),
     ("sqlx",        &["atelier-projections"]),
-    ("rusqlite",    &["atelier-log", "atelier-benches"]),
+    ("rusqlite",    &["atelier-log", "atelier-simulation", "atelier-benches"]),
     ("axum",        &["atelier-http", "atelier-cli"]),
     ("object_store",&["atelier-blobs"]),
     ("clap",        &["atelier-cli", "atelier-benches"]),

@@ -32,22 +32,23 @@ impl<E: Into<redb::Error>> From<E> for Error {
 
 /// The ended orders of one partition.
 pub(crate) struct ClosedOrders {
-    database: Database,
+    /// Made with the first write: most partitions are restored without one.
+    database: Option<Database>,
     buffer: HashMap<Uuid, Order>,
     stored: u64,
     writes: u32,
-    // Removes the file; after the database that has it open.
-    _file: NamedTempFile,
+    // Its drop removes the file; after the database that has it open.
+    file: NamedTempFile,
 }
 
 impl ClosedOrders {
-    /// An empty index in a file of its own under `folder`.
+    /// An empty index in a file of its own under `folder`. The file is made at once: a folder that cannot be
+    /// written is found now.
     pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
         let place = |error: std::io::Error| Error(format!("cannot write to {}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(place)?;
         let file = tempfile::Builder::new().prefix("closed-orders-").suffix(".redb").tempfile_in(folder).map_err(place)?;
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(file.path())?;
-        Ok(Self { database, buffer: HashMap::new(), stored: 0, writes: 0, _file: file })
+        Ok(Self { database: None, buffer: HashMap::new(), stored: 0, writes: 0, file })
     }
 
     pub(crate) fn insert(&mut self, id: Uuid, order: Order) -> Result<(), Error> {
@@ -59,10 +60,8 @@ impl ClosedOrders {
         if let Some(order) = self.buffer.get(id) {
             return Ok(Some(order.clone()));
         }
-        if self.stored == 0 {
-            return Ok(None);
-        }
-        let table = self.database.begin_read()?.open_table(ORDERS)?;
+        let Some(database) = &self.database else { return Ok(None) };
+        let table = database.begin_read()?.open_table(ORDERS)?;
         let found = table.get(id.as_u128())?;
         found.map(|bytes| postcard::from_bytes(bytes.value()).map_err(|error| Error(error.to_string()))).transpose()
     }
@@ -73,7 +72,11 @@ impl ClosedOrders {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let mut transaction = self.database.begin_write()?;
+        let database = match &mut self.database {
+            Some(database) => database,
+            none => none.insert(Database::builder().set_cache_size(CACHE_BYTES).create(self.file.path())?),
+        };
+        let mut transaction = database.begin_write()?;
         self.writes += 1;
         let durability = if self.writes.is_multiple_of(SETTLE_EVERY) { Durability::Immediate } else { Durability::None };
         transaction.set_durability(durability)?;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use atelier_domain::Policy;
-use atelier_log::{Log, Membership};
+use atelier_log::Log;
 
-use crate::worker::{Fatal, GROUP, Worker};
+use crate::worker::{Fatal, Worker};
 use crate::{Clock, Metrics, PolicyInForce};
 
 /// What an engine goes by.
@@ -57,16 +57,8 @@ impl Engine {
         let workers = settings.workers.clamp(1, log.partitions().max(1));
         let mut threads = Vec::new();
         for worker in 0..workers {
-            let membership = Membership { group: GROUP.into(), instance: settings.instance.clone(), worker, workers };
-            let worker_state = Worker {
-                log: log.clone(),
-                membership,
-                settings: settings.clone(),
-                clock: clock.clone(),
-                metrics: metrics.clone(),
-                stopping: stopping.clone(),
-                owned: Default::default(),
-            };
+            let worker_state =
+                Worker::new(log.clone(), settings.clone(), worker, workers, clock.clone(), metrics.clone()).until(stopping.clone());
             let ended = EndsAll(stopping.clone());
             let thread = std::thread::Builder::new().name(format!("engine-{worker}")).spawn(move || {
                 // One worker that ends, by an error or a panic, ends the engine: half an engine would

@@ -1,6 +1,6 @@
 //! One partition's writer.
 //!
-//! A [`worker`] thread owns command partitions. For each it keeps the state of the open orders in
+//! A [`Worker`] owns command partitions, on a thread of its own. For each it keeps the state of the open orders in
 //! memory ([`partition`]), restores it from the events when the partition comes ([`restore`]), decides
 //! whatever commands have arrived as one batch, and commits events, outcomes, pricing jobs and the
 //! consumed offset in one transaction. Deadlines that have passed are written the same way.
@@ -30,7 +30,7 @@ pub use metrics::Metrics;
 pub use partition::{PartitionState, Settings};
 pub use policy::PolicyInForce;
 pub use restore::{Restored, restore};
-pub use worker::GROUP;
+pub use worker::{Fatal, GROUP, Turn, Worker};
 
 /// Tells the time in milliseconds since 1970. Passed in, so that tests and simulation can hold it.
 pub type Clock = std::sync::Arc<dyn Fn() -> atelier_domain::TimeMs + Send + Sync>;

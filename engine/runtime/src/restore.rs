@@ -55,7 +55,19 @@ pub fn restore(log: &dyn Log, settings: Settings, stopping: impl Fn() -> bool) -
     let end = log.end(Topic::Events, partition)?;
     let mut state = PartitionState::new(settings, next_command)?;
     let mut events = 0_u64;
-    if end > 0 {
+    if end <= BATCH as u64 {
+        // Read in one go; a thread would cost more than it saves.
+        let mut reader = log.read(Topic::Events, &[(partition, 0)])?;
+        while reader.position(partition) < end {
+            if stopping() {
+                return Err(Error::Stopped);
+            }
+            for record in &reader.poll(BATCH, POLL)? {
+                state.replay(record)?;
+                events += 1;
+            }
+        }
+    } else {
         let reader = log.read(Topic::Events, &[(partition, 0)])?;
         // Reading and replaying cost about the same: each on a thread of its own.
         thread::scope(|scope| {

@@ -1,6 +1,10 @@
 //! One worker: a thread that owns some partitions and does everything for them, one thing at a time.
 //!
 //! Batches form by themselves: what arrives while a transaction is under way is the next batch.
+//!
+//! The work is a row of turns ([`Worker::turn`]). A turn never sleeps: where the log refuses something the turn
+//! ends, what was to be done is kept, and the next turn begins with it. So the thread is a short loop, and
+//! simulation takes the turns itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,92 +29,167 @@ const BACKOFF: Duration = Duration::from_millis(300);
 
 /// Why a worker ended for good.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fatal {
+pub enum Fatal {
+    /// Another process took this instance's name, or the log is not the one it should be.
     #[error(transparent)]
     Log(LogError),
+    /// The index of ended orders does not work.
     #[error("{0}")]
     Restore(restore::Error),
 }
 
-pub(crate) struct Worker {
-    pub(crate) log: Arc<dyn Log>,
-    pub(crate) membership: Membership,
-    pub(crate) settings: EngineSettings,
-    pub(crate) clock: Clock,
-    pub(crate) metrics: Metrics,
-    pub(crate) stopping: Arc<AtomicBool>,
-    pub(crate) owned: BTreeMap<Partition, PartitionState>,
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a worker whose log refuses needs a pause"]
+pub enum Turn {
+    /// All there was to do is done.
+    Done,
+    /// The log cannot be reached or took nothing. Pause, then take the next turn: it begins where this one ended.
+    Refused,
+}
+
+/// Why a turn ends early.
+enum Stop {
+    Refused,
+    Fatal(Fatal),
+}
+
+/// A transaction the log has not taken yet, and how many commands it decides.
+struct Unwritten {
+    transaction: Transaction,
+    commands: u64,
+}
+
+/// One worker. Dropping it gives its partitions back; what was not committed is decided again by their next owner.
+pub struct Worker {
+    log: Arc<dyn Log>,
+    membership: Membership,
+    settings: EngineSettings,
+    clock: Clock,
+    metrics: Metrics,
+    stopping: Arc<AtomicBool>,
+    owner: Option<Box<dyn Owner>>,
+    owned: BTreeMap<Partition, PartitionState>,
+    /// Assigned, and not restored yet.
+    assigned: Vec<Partition>,
+    /// Taken from the log by one poll, and not decided yet; nothing is polled before that.
+    taken: BTreeMap<Partition, Vec<Record>>,
+    unwritten: Option<Unwritten>,
+    /// The refusal was said; it is said once.
+    said: bool,
 }
 
 impl Worker {
+    /// A worker of `settings.instance`, the `worker`th of `workers`, which share the partitions. It joins the owners
+    /// with its first turn.
+    pub fn new(log: Arc<dyn Log>, settings: EngineSettings, worker: u32, workers: u32, clock: Clock, metrics: Metrics) -> Self {
+        let membership = Membership { group: GROUP.into(), instance: settings.instance.clone(), worker, workers };
+        Self {
+            log,
+            membership,
+            settings,
+            clock,
+            metrics,
+            stopping: Arc::default(),
+            owner: None,
+            owned: BTreeMap::new(),
+            assigned: Vec::new(),
+            taken: BTreeMap::new(),
+            unwritten: None,
+            said: false,
+        }
+    }
+
+    /// The same worker, which leaves its loop and breaks off restoring once `stopping` is true.
+    pub(crate) fn until(self, stopping: Arc<AtomicBool>) -> Self {
+        Self { stopping, ..self }
+    }
+
     /// Works until told to stop, or until another process has taken its name.
     pub(crate) fn run(mut self) -> Result<(), Fatal> {
-        let Some(mut owner) = self.join()? else { return Ok(()) };
-        let mut said_unavailable = false;
         while !self.stopping() {
-            let policy = self.settings.policy.current();
-            self.owned.values_mut().for_each(|state| state.follow(&policy));
-            let polled = match owner.poll(self.settings.batch_max, self.patience()) {
-                Ok(polled) => polled,
-                Err(error @ (LogError::InUse(_) | LogError::Mismatch(_))) => return Err(Fatal::Log(error)),
-                Err(error) => {
-                    if !std::mem::replace(&mut said_unavailable, true) {
-                        tracing::warn!(%error, "the engine waits for its log");
-                    }
-                    self.pause();
-                    continue;
-                }
-            };
-            said_unavailable = false;
-            match polled {
-                Polled::Assigned(partitions) => self.assigned(&partitions)?,
-                Polled::Revoked(partitions) => self.revoked(&partitions),
-                Polled::Commands(commands) => self.commands(owner.as_mut(), commands)?,
-                Polled::Idle => {}
+            match self.turn(POLL)? {
+                Turn::Done => {}
+                Turn::Refused if self.stopping() => {}
+                Turn::Refused => std::thread::sleep(BACKOFF),
             }
-            self.deadlines(owner.as_mut())?;
+        }
+        if let Some(Unwritten { transaction, commands }) = &self.unwritten {
+            tracing::warn!(transaction.partition, commands, "ends with a transaction the log did not take; it is decided again");
         }
         Ok(())
     }
 
-    fn join(&self) -> Result<Option<Box<dyn Owner>>, Fatal> {
-        let mut said = false;
-        while !self.stopping() {
-            match self.log.own(self.membership.clone()) {
-                Ok(owner) => return Ok(Some(owner)),
-                Err(error @ (LogError::InUse(_) | LogError::Mismatch(_))) => return Err(Fatal::Log(error)),
-                Err(error) => {
-                    if !std::mem::replace(&mut said, true) {
-                        tracing::warn!(%error, "the engine waits for its log");
-                    }
-                    self.pause();
-                }
+    /// One turn: finishes what the last one left, waits at most `longest` for commands or a change of ownership,
+    /// decides and commits what came, then what is due. Waits less where a deadline is sooner.
+    ///
+    /// # Errors
+    /// [`Fatal`]: drop the worker.
+    pub fn turn(&mut self, longest: Duration) -> Result<Turn, Fatal> {
+        match self.try_turn(longest) {
+            Ok(()) => {
+                self.said = false;
+                Ok(Turn::Done)
             }
+            Err(Stop::Refused) => Ok(Turn::Refused),
+            Err(Stop::Fatal(fatal)) => Err(fatal),
         }
-        Ok(None)
     }
 
-    fn assigned(&mut self, partitions: &[Partition]) -> Result<(), Fatal> {
-        for &partition in partitions {
-            self.owned.remove(&partition);
-            let started = Instant::now();
-            let Some(Restored { state, events }) = self.restore(partition)? else { return Ok(()) };
-            tracing::info!(
-                partition,
-                events,
-                open_orders = state.open_orders(),
-                closed_orders = state.closed_orders(),
-                took_ms = started.elapsed().as_millis() as u64,
-                "partition taken"
-            );
-            self.owned.insert(partition, state);
-            self.gauge(partition);
+    /// The state of a partition while it is owned and restored.
+    pub fn partition(&self, partition: Partition) -> Option<&PartitionState> {
+        self.owned.get(&partition)
+    }
+
+    fn try_turn(&mut self, longest: Duration) -> Result<(), Stop> {
+        self.finish()?;
+        let policy = self.settings.policy.current();
+        self.owned.values_mut().for_each(|state| state.follow(&policy));
+        let patience = self.patience(longest);
+        let max = self.settings.batch_max;
+        let polled = self.owner().and_then(|owner| owner.poll(max, patience)).map_err(|error| self.refused(error))?;
+        match polled {
+            Polled::Assigned(partitions) => self.assigned = partitions,
+            Polled::Revoked(partitions) => self.revoked(&partitions),
+            Polled::Commands(commands) => {
+                for command in commands {
+                    self.taken.entry(command.partition).or_default().push(command);
+                }
+            }
+            Polled::Idle => {}
+        }
+        self.finish()?;
+        self.deadlines()
+    }
+
+    /// Everything that was begun. Nothing is polled before it is done.
+    fn finish(&mut self) -> Result<(), Stop> {
+        if let Some(unwritten) = self.unwritten.take() {
+            self.commit(unwritten)?;
+        }
+        while let Some(partition) = self.assigned.first().copied() {
+            self.restore(partition)?;
+            if self.stopping() {
+                return Ok(());
+            }
+            self.assigned.remove(0);
+        }
+        while let Some((partition, commands)) = self.taken.pop_first() {
+            self.commands(partition, commands)?;
         }
         Ok(())
     }
 
-    /// Tries until the log answers; `None` when the process ends first.
-    fn restore(&self, partition: Partition) -> Result<Option<Restored>, Fatal> {
+    fn owner(&mut self) -> Result<&mut dyn Owner, LogError> {
+        let owner = match &mut self.owner {
+            Some(owner) => owner,
+            none => none.insert(self.log.own(self.membership.clone())?),
+        };
+        Ok(owner.as_mut())
+    }
+
+    fn restore(&mut self, partition: Partition) -> Result<(), Stop> {
+        self.owned.remove(&partition);
         let settings = Settings {
             partition,
             partitions: self.log.partitions(),
@@ -118,19 +197,24 @@ impl Worker {
             max_payload_bytes: self.log.max_payload_bytes(),
             index_folder: self.settings.index_folder.clone(),
         };
-        loop {
-            match restore(self.log.as_ref(), settings.clone(), || self.stopping()) {
-                Ok(restored) => return Ok(Some(restored)),
-                Err(restore::Error::Stopped) => return Ok(None),
-                Err(restore::Error::Log(error @ (LogError::Unavailable(_) | LogError::Full(_)))) => {
-                    tracing::warn!(partition, %error, "cannot restore the partition yet");
-                    self.pause();
-                    if self.stopping() {
-                        return Ok(None);
-                    }
-                }
-                Err(error) => return Err(Fatal::Restore(error)),
+        let started = Instant::now();
+        match restore(self.log.as_ref(), settings, || self.stopping()) {
+            Ok(Restored { state, events }) => {
+                tracing::info!(
+                    partition,
+                    events,
+                    open_orders = state.open_orders(),
+                    closed_orders = state.closed_orders(),
+                    took_ms = started.elapsed().as_millis() as u64,
+                    "partition taken"
+                );
+                self.owned.insert(partition, state);
+                self.gauge(partition);
+                Ok(())
             }
+            Err(restore::Error::Stopped) => Ok(()),
+            Err(restore::Error::Log(error @ (LogError::Unavailable(_) | LogError::Full(_)))) => Err(self.refused(error)),
+            Err(error) => Err(Stop::Fatal(Fatal::Restore(error))),
         }
     }
 
@@ -143,70 +227,66 @@ impl Worker {
         }
     }
 
-    fn commands(&mut self, owner: &mut dyn Owner, commands: Vec<Record>) -> Result<(), Fatal> {
-        let mut by_partition: BTreeMap<Partition, Vec<Record>> = BTreeMap::new();
-        for command in commands {
-            by_partition.entry(command.partition).or_default().push(command);
+    fn commands(&mut self, partition: Partition, mut commands: Vec<Record>) -> Result<(), Stop> {
+        let now = (self.clock)();
+        // Commands of a partition lost in this very batch come again after it is claimed again.
+        let Some(state) = self.owned.get_mut(&partition) else { return Ok(()) };
+        // Decided before: the log gave them again after a restart in mid-commit.
+        commands.retain(|command| command.offset >= state.next_command());
+        if commands.is_empty() {
+            return Ok(());
         }
-        for (partition, mut commands) in by_partition {
-            let now = (self.clock)();
-            // Commands of a partition lost in this very batch come again after it is claimed again.
-            let Some(state) = self.owned.get_mut(&partition) else { continue };
-            // Decided before: the log gave them again after a restart in mid-commit.
-            commands.retain(|command| command.offset >= state.next_command());
-            if commands.is_empty() {
-                continue;
-            }
-            let transaction = state.decide(&commands, now).map_err(|error| Fatal::Restore(error.into()))?;
-            if self.commit(owner, &transaction) {
-                self.metrics.commands.inc_by(commands.len() as u64);
-            }
-        }
-        Ok(())
+        let transaction = state.decide(&commands, now).map_err(index_failed)?;
+        self.commit(Unwritten { transaction, commands: commands.len() as u64 })
     }
 
-    fn deadlines(&mut self, owner: &mut dyn Owner) -> Result<(), Fatal> {
+    fn deadlines(&mut self) -> Result<(), Stop> {
         let now = (self.clock)();
         let due: Vec<_> =
             self.owned.iter().filter(|(_, state)| state.next_due().is_some_and(|at| at <= now)).map(|(partition, _)| *partition).collect();
         for partition in due {
             let Some(state) = self.owned.get_mut(&partition) else { continue };
-            let transaction = state.fire_due(now).map_err(|error| Fatal::Restore(error.into()))?;
-            if let Some(transaction) = transaction
-                && self.commit(owner, &transaction)
-            {
-                self.metrics.deadlines.inc();
+            if let Some(transaction) = state.fire_due(now).map_err(index_failed)? {
+                self.commit(Unwritten { transaction, commands: 0 })?;
             }
         }
         Ok(())
     }
 
-    /// Commits; tries again for as long as the log certainly wrote nothing. `false`: the partition is lost
-    /// and its state dropped.
-    fn commit(&mut self, owner: &mut dyn Owner, transaction: &Transaction) -> bool {
+    /// Commits; keeps what the log certainly did not write for the next turn. A partition that is lost or in doubt
+    /// is dropped with its state.
+    fn commit(&mut self, unwritten: Unwritten) -> Result<(), Stop> {
+        let Unwritten { transaction, commands } = &unwritten;
         let partition = transaction.partition;
-        let mut said = false;
-        loop {
-            let started = Instant::now();
-            match owner.commit(transaction) {
-                Ok(()) => {
-                    self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                    self.count(transaction);
-                    self.gauge(partition);
-                    return true;
+        let started = Instant::now();
+        let committed = match self.owner() {
+            Ok(owner) => owner.commit(transaction),
+            Err(error) => Err(error.into()),
+        };
+        match committed {
+            Ok(()) => {
+                self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+                self.count(transaction);
+                self.gauge(partition);
+                if *commands == 0 {
+                    self.metrics.deadlines.inc();
+                } else {
+                    self.metrics.commands.inc_by(*commands);
                 }
-                Err(CommitError::Refused(error)) if !self.stopping() => {
-                    if !std::mem::replace(&mut said, true) {
-                        tracing::warn!(partition, %error, "nothing was written; the transaction waits");
-                    }
-                    self.pause();
+                Ok(())
+            }
+            Err(CommitError::Refused(error)) => {
+                if !std::mem::replace(&mut self.said, true) {
+                    tracing::warn!(partition, %error, "nothing was written; the transaction waits");
                 }
-                Err(error) => {
-                    tracing::warn!(partition, %error, "dropped the partition's state; it is restored from the log when it is ours again");
-                    self.metrics.lost.inc();
-                    self.revoked(&[partition]);
-                    return false;
-                }
+                self.unwritten = Some(unwritten);
+                Err(Stop::Refused)
+            }
+            Err(error) => {
+                tracing::warn!(partition, %error, "dropped the partition's state; it is restored from the log when it is ours again");
+                self.metrics.lost.inc();
+                self.revoked(&[partition]);
+                Ok(())
             }
         }
     }
@@ -231,19 +311,28 @@ impl Worker {
         }
     }
 
-    fn patience(&self) -> Duration {
+    fn patience(&self, longest: Duration) -> Duration {
         let now = (self.clock)();
         let due = self.owned.values().filter_map(PartitionState::next_due).min();
-        due.map_or(POLL, |at| Duration::from_millis((at - now).max(0) as u64).min(POLL))
+        due.map_or(longest, |at| Duration::from_millis((at - now).max(0) as u64).min(longest))
     }
 
-    fn pause(&self) {
-        if !self.stopping() {
-            std::thread::sleep(BACKOFF);
+    /// What the log's error means for the turn.
+    fn refused(&mut self, error: LogError) -> Stop {
+        if matches!(error, LogError::InUse(_) | LogError::Mismatch(_)) {
+            return Stop::Fatal(Fatal::Log(error));
         }
+        if !std::mem::replace(&mut self.said, true) {
+            tracing::warn!(%error, "the engine waits for its log");
+        }
+        Stop::Refused
     }
 
     fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+fn index_failed(error: crate::closed::Error) -> Stop {
+    Stop::Fatal(Fatal::Restore(error.into()))
 }

@@ -20,6 +20,7 @@ mod batch;
 mod cache;
 mod commit;
 mod events;
+mod feed;
 mod lag;
 mod parking;
 mod session;
@@ -45,6 +46,7 @@ use session::Session;
 
 pub(crate) use commit::{Applied, ReadModel};
 pub(crate) use events::{EventModel, Events, New};
+pub use feed::{Fed, Feed};
 pub(crate) use parking::park;
 pub(crate) use source::Decoded;
 

@@ -131,7 +131,7 @@ impl<T: Framed> Thread<T> {
     }
 }
 
-fn decoded<T: Framed>(record: Record) -> Decoded<T> {
+pub(super) fn decoded<T: Framed>(record: Record) -> Decoded<T> {
     let body = T::decode(&record.payload).map_err(|error| error.to_string());
     Decoded { partition: record.partition, offset: record.offset, time: record.time, key: record.key, body }
 }

@@ -139,8 +139,13 @@ impl Owners {
         self.groups.entry(group.to_owned()).or_default().give(partition, thief);
     }
 
-    /// What was stolen goes back to the newest member whose share it is.
+    /// What was stolen goes back to the newest member whose share it is. Nothing happens where a member has claimed
+    /// it since: that one holds it and knows.
     pub(crate) fn give_back(&mut self, group: &str, partition: Partition) {
-        self.groups.entry(group.to_owned()).or_default().hand_on(partition);
+        let group = self.groups.entry(group.to_owned()).or_default();
+        let claimed = group.holders.get(&partition).is_some_and(|holder| group.members.contains_key(holder));
+        if !claimed {
+            group.hand_on(partition);
+        }
     }
 }

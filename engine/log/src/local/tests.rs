@@ -82,6 +82,18 @@ fn a_partition_lost_and_regained_between_polls_is_told_as_both() {
 }
 
 #[test]
+fn a_theft_that_a_newer_claim_has_ended_is_not_given_back() {
+    let mut owners = Owners::default();
+    owners.steal("engine", 0);
+    let old = owners.join(worker(0, 1, None), 1);
+    assigned(owners.news("engine", old));
+    owners.give_back("engine", 0);
+    let new = owners.join(worker(0, 1, None), 1);
+    assert_eq!(revoked(owners.news("engine", old)), [0], "it held the partition and has to be told");
+    assert_eq!(assigned(owners.news("engine", new)), [0]);
+}
+
+#[test]
 fn groups_do_not_touch_each_other() {
     let mut owners = Owners::default();
     let engine = owners.join(worker(0, 1, None), 1);

@@ -99,3 +99,13 @@ fn faults_of_commits_do_not_hit_appends() {
     append(&log, "well").unwrap();
     assert!(matches!(owner(&log).commit(&decided(1)), Err(CommitError::Refused(_))));
 }
+
+#[test]
+fn a_healed_log_forgets_the_faults_that_have_not_happened() {
+    let log = Memory::new(1);
+    log.inject(Fault::RefuseAppend);
+    log.inject(Fault::RefuseCommit);
+    log.heal();
+    append(&log, "well").unwrap();
+    owner(&log).commit(&decided(1)).unwrap();
+}

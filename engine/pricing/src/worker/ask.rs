@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atelier_log::Error;
 use atelier_log::client::Answer;
-use atelier_schemas::{Actor, Command, CommandData, OutcomeResult, PricingJob};
+use atelier_schemas::{Actor, Command, CommandData, OutcomeResult, PricingJob, TimeMs};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -30,16 +30,20 @@ pub(super) enum Answered {
     Nothing(String),
 }
 
+/// A command of `worker` about `job`. The step makes the id: the same step is the same command.
+pub fn command(worker: &str, job: &PricingJob, step: &str, now: TimeMs, data: CommandData) -> Command {
+    let id = Uuid::new_v5(&NAMESPACE, format!("{}/{}/{worker}/{step}", job.order_id, job.attempt).as_bytes());
+    let actor = Actor { role: "worker".to_owned(), name: worker.to_owned() };
+    let mut command = Command::new(id, job.order_id, now, actor, data);
+    command.correlation_id = job.correlation_id;
+    command.traceparent.clone_from(&job.traceparent);
+    command
+}
+
 impl Shared {
-    /// A command of this worker about `job`. The step makes the id: the same step is the same command.
+    /// [`command`] of this worker, now.
     pub(super) fn command(&self, job: &PricingJob, step: &str, data: CommandData) -> Command {
-        let worker = &self.config.name;
-        let id = Uuid::new_v5(&NAMESPACE, format!("{}/{}/{worker}/{step}", job.order_id, job.attempt).as_bytes());
-        let actor = Actor { role: "worker".to_owned(), name: worker.clone() };
-        let mut command = Command::new(id, job.order_id, (self.clock)(), actor, data);
-        command.correlation_id = job.correlation_id;
-        command.traceparent.clone_from(&job.traceparent);
-        command
+        command(&self.config.name, job, step, (self.clock)(), data)
     }
 
     /// Sends the same command again and again until it is decided, for at most `limit` (`None`: until

@@ -13,7 +13,7 @@ const MAX_COMMIT_TRIES: u32 = 50;
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub enum Fate {
     /// Granted or refused.
     Decided,
     /// Nobody knows, and this worker ends without finding out: the job has to come again, to another.
@@ -33,13 +33,13 @@ struct Share {
 
 /// Per partition; at most as many claims as the worker has slots.
 #[derive(Default)]
-pub(super) struct Claims {
+pub struct Claims {
     shares: HashMap<Partition, Share>,
 }
 
 impl Claims {
     /// Takes note of a job. `false`: it is under way already, or done with.
-    pub(super) fn open(&mut self, partition: Partition, offset: u64) -> bool {
+    pub fn open(&mut self, partition: Partition, offset: u64) -> bool {
         let share = self.shares.entry(partition).or_default();
         if offset < share.committed.max(share.ready.unwrap_or(0)) || share.open.contains_key(&offset) {
             return false;
@@ -48,7 +48,8 @@ impl Claims {
         true
     }
 
-    pub(super) fn close(&mut self, partition: Partition, offset: u64, fate: Fate) {
+    /// The claim's fate is known.
+    pub fn close(&mut self, partition: Partition, offset: u64, fate: Fate) {
         let Some(share) = self.shares.get_mut(&partition) else { return };
         if let Some(open) = share.open.get_mut(&offset) {
             *open = Some(fate);
@@ -61,19 +62,20 @@ impl Claims {
     }
 
     /// What to commit now.
-    pub(super) fn ready(&self) -> Vec<(Partition, u64)> {
+    pub fn ready(&self) -> Vec<(Partition, u64)> {
         self.shares.iter().filter_map(|(partition, share)| Some((*partition, share.ready?))).collect()
     }
 
-    pub(super) fn committed(&mut self, partition: Partition, next: u64) {
+    /// The group's offset of the partition is `next` now.
+    pub fn committed(&mut self, partition: Partition, next: u64) {
         if let Some(share) = self.shares.get_mut(&partition) {
             share.committed = share.committed.max(next);
             share.ready = share.ready.filter(|ready| *ready > next);
         }
     }
 
-    /// `true` the first time, when it is worth a line in the log.
-    pub(super) fn commit_failed(&mut self, partition: Partition) -> bool {
+    /// The log did not take the commit. `true` the first time, when it is worth a line in the log.
+    pub fn commit_failed(&mut self, partition: Partition) -> bool {
         let Some(share) = self.shares.get_mut(&partition) else { return false };
         share.tries += 1;
         if share.tries >= MAX_COMMIT_TRIES {
@@ -83,7 +85,7 @@ impl Claims {
     }
 
     /// No claim is under way: every fate is known.
-    pub(super) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         self.shares.values().all(|share| share.open.values().all(Option::is_some))
     }
 }

@@ -34,6 +34,8 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::book::PriceBook;
 
+pub use ask::command;
+pub use claims::{Claims, Fate};
 pub use metrics::Metrics;
 
 /// Tells the time. A parameter, so that tests can turn it.

@@ -42,7 +42,7 @@ pub(super) async fn compare(
     for model in Model::ALL.iter().copied().filter(|model| !behind.contains_key(model)) {
         let seen = match model {
             Model::Outcomes => rows_of_outcomes::compare(log, &queries, books).await?,
-            Model::Shop | Model::Queue | Model::Crm | Model::Partner => orders(log, &queries, books, model).await?,
+            Model::Shop | Model::Queue | Model::Crm | Model::Partner | Model::Gaps => orders(log, &queries, books, model).await?,
         };
         rows.insert(model.as_str(), seen);
     }

@@ -32,7 +32,12 @@ async fn missed(house: &House, id: Uuid, version: i64) {
             attention: vec!["overdue".into()],
             due: Some(NOW_MS + 30_000),
         },
-        data: EventData::DeadlineMissed { stage: "work_available".into(), due: NOW_MS + 30_000, policy: "1".into(), action: "attention".into() },
+        data: EventData::DeadlineMissed {
+            stage: "work_available".into(),
+            due: NOW_MS + 30_000,
+            policy: "1".into(),
+            action: "attention".into(),
+        },
     };
     let record = NewRecord { key: id.to_string(), kind: "DeadlineMissed", traceparent: None, payload: event.encode() };
     house.log.append(Topic::Events, partition_of(&id, house.log.partitions()), record).await.expect("the log is there");

@@ -1,0 +1,139 @@
+//! The read models' tables against the fold of the events: other code on both sides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atelier_log::Log;
+use atelier_log::memory::Memory;
+use atelier_projections::Model;
+use rusqlite::{Connection, Row};
+use uuid::Uuid;
+
+use crate::failure::{Failure, hold};
+use crate::ledger::Entry;
+use crate::watch::Watch;
+
+const EQUAL: &str = "read models say what the events say";
+/// The model of outcomes forgets older ones.
+const KEPT_MS: i64 = 7 * 24 * 3_600_000;
+
+/// Compares all tables with what the watch has seen.
+pub(crate) fn check(database: &Connection, watch: &Watch, log: &Memory) -> Result<(), Failure> {
+    positions(database, log)?;
+    let parked: i64 = one(database, "SELECT COUNT(*) FROM parked")?;
+    hold(EQUAL, parked == 0, || format!("{parked} orders are parked"))?;
+    let all = |_: &Entry| true;
+    let with_attention = "SELECT order_id, version, status, stage, held, price_minor, due_at, attention FROM";
+    orders(database, watch, &format!("{with_attention} shop_orders"), all)?;
+    orders(database, watch, &format!("{with_attention} crm_orders"), all)?;
+    orders(database, watch, "SELECT order_id, version, status, stage, held FROM queue_items", all)?;
+    let partners = |entry: &Entry| entry.channel == "partner";
+    orders(database, watch, "SELECT order_id, version, status, stage, held, price_minor FROM partner_orders", partners)?;
+    counts(database, watch)?;
+    timeline(database, watch)?;
+    outcomes(database, watch)
+}
+
+fn positions(database: &Connection, log: &Memory) -> Result<(), Failure> {
+    for model in Model::ALL {
+        for partition in 0..log.partitions() {
+            let sql = format!("SELECT next FROM offsets WHERE model = '{model}' AND log_partition = {partition}");
+            let next: i64 = one(database, &sql)?;
+            let end = log.end(model.topic(), partition).expect("the log in memory answers");
+            hold(EQUAL, next == end.cast_signed(), || format!("{model} stands at {next} of {end} in partition {partition}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Every order of the ledger has its row, and no other has one. Columns after the fifth are compared where asked for.
+fn orders(database: &Connection, watch: &Watch, sql: &str, belongs: impl Fn(&Entry) -> bool) -> Result<(), Failure> {
+    let table = sql.rsplit(' ').next().unwrap_or_default();
+    let rows = rows(database, sql, |row| {
+        let mut shown = Vec::new();
+        for column in 1..row.as_ref().column_count() {
+            shown.push(shown_cell(row, column)?);
+        }
+        Ok((row.get::<_, String>(0)?, shown))
+    })?;
+    let mut found: BTreeMap<String, Vec<String>> = rows.into_iter().collect();
+    for (id, entry) in watch.ledger.orders.iter().filter(|(_, entry)| belongs(entry)) {
+        let after = &entry.after;
+        let null = |number: Option<i64>| number.map_or_else(|| "null".to_owned(), |number| number.to_string());
+        let wanted = [
+            entry.version.to_string(),
+            after.status.clone(),
+            after.stage.clone(),
+            i64::from(after.held).to_string(),
+            null(entry.price_minor),
+            null(after.due),
+            serde_json::to_string(&after.attention).expect("strings become JSON"),
+        ];
+        let row = found.remove(&id.to_string());
+        let same = row.as_ref().is_some_and(|row| row.iter().zip(&wanted).all(|(cell, wanted)| cell == wanted));
+        hold(EQUAL, same, || format!("{table}: order {id} has {row:?} instead of {wanted:?}"))?;
+    }
+    hold(EQUAL, found.is_empty(), || format!("{table}: rows of no order: {:?}", found.keys()))
+}
+
+fn counts(database: &Connection, watch: &Watch) -> Result<(), Failure> {
+    let found = rows(database, "SELECT status, orders FROM crm_counts WHERE orders <> 0", |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found: BTreeMap<String, i64> = found.into_iter().collect();
+    let mut wanted: BTreeMap<String, i64> = BTreeMap::new();
+    for entry in watch.ledger.orders.values() {
+        *wanted.entry(entry.after.status.clone()).or_default() += 1;
+    }
+    hold(EQUAL, found == wanted, || format!("crm_counts has {found:?} instead of {wanted:?}"))
+}
+
+fn timeline(database: &Connection, watch: &Watch) -> Result<(), Failure> {
+    let found = rows(database, "SELECT order_id, version, type FROM shop_timeline", |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+    })?;
+    let found: BTreeSet<(String, i64, String)> = found.into_iter().collect();
+    let mut wanted = BTreeSet::new();
+    for (id, entry) in &watch.ledger.orders {
+        // Heartbeats are of interest to nobody afterwards.
+        let told = (1..).zip(&entry.types).filter(|(_, kind)| **kind != "PricingProgressed");
+        wanted.extend(told.map(|(version, kind)| (id.to_string(), version, (*kind).to_owned())));
+    }
+    let odd: Vec<_> = found.symmetric_difference(&wanted).take(3).collect();
+    hold(EQUAL, odd.is_empty(), || format!("shop_timeline differs in {odd:?}"))
+}
+
+fn outcomes(database: &Connection, watch: &Watch) -> Result<(), Failure> {
+    let found = rows(database, "SELECT command_id, outcome FROM outcomes", |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut found: BTreeMap<String, String> = found.into_iter().collect();
+    let newest = watch.answers.values().flatten().map(|answer| answer.outcome.time).max().unwrap_or(0);
+    for (id, answers) in &watch.answers {
+        let Some(first) = answers.first() else { continue };
+        let wanted = serde_json::to_string(&first.outcome).expect("plain fields become JSON");
+        match found.remove(&id.to_string()) {
+            // One that was forgotten and given again is there as it was given last.
+            Some(row) if first.outcome.time < newest - KEPT_MS => drop(row),
+            None if first.outcome.time < newest - KEPT_MS => {}
+            row => hold(EQUAL, row.as_ref() == Some(&wanted), || format!("outcomes: command {id} has {row:?} instead of {wanted}"))?,
+        }
+    }
+    // Answers to what nobody can read stand under ids of their own.
+    let unread = watch.commands.iter().flatten().filter(|heard| heard.command.is_none()).count();
+    let strangers: Vec<&String> = found.keys().filter(|id| id.parse::<Uuid>().is_err()).collect();
+    hold(EQUAL, found.len() <= unread && strangers.is_empty(), || format!("outcomes: rows of no command: {:?}", found.keys()))
+}
+
+fn shown_cell(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    use rusqlite::types::ValueRef;
+    Ok(match row.get_ref(column)? {
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => "null".to_owned(),
+    })
+}
+
+fn rows<T>(database: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, Failure> {
+    let read = || -> rusqlite::Result<Vec<T>> { database.prepare_cached(sql)?.query_map([], read)?.collect() };
+    read().map_err(|error| Failure::new(EQUAL, format!("{sql}: {error}")))
+}
+
+fn one(database: &Connection, sql: &str) -> Result<i64, Failure> {
+    rows(database, sql, |row| row.get(0))?.first().copied().ok_or_else(|| Failure::new(EQUAL, format!("{sql}: no row")))
+}
