@@ -102,5 +102,6 @@ union! {
         PackOrder {},
         ShipOrder { carrier: String, tracking: String },
         DeliverOrder { carrier: String, tracking: String, delivered_at: TimeMs },
+        SkipRecords { offsets: Vec<i64>, reason: String },
     }
 }

@@ -118,6 +118,7 @@ union! {
         OrderShipped { operator: String, carrier: String, tracking: String },
         OrderDelivered { carrier: String, tracking: String, delivered_at: TimeMs },
         DeadlineMissed { stage: String, due: TimeMs, policy: String, #[serde(default = "attention")] action: String },
+        RecordsSkipped { offsets: Vec<i64>, reason: String },
     }
 }
 

@@ -110,6 +110,10 @@ pub enum Event {
         policy: String,
         action: MissedAction,
     },
+    RecordsSkipped {
+        offsets: Vec<u64>,
+        reason: String,
+    },
 }
 
 /// What a missed deadline leads to. All but `Late` say that the order stands where it should have left.

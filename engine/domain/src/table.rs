@@ -32,6 +32,7 @@ pub enum Action {
     Hold,
     Resume,
     Cancel,
+    SkipRecords,
 }
 
 impl Action {
@@ -60,6 +61,7 @@ impl Action {
             Action::Hold => "hold",
             Action::Resume => "resume",
             Action::Cancel => "cancel",
+            Action::SkipRecords => "skip-records",
         }
     }
 }
@@ -125,6 +127,25 @@ const OPEN: &[Stage] = &[
     Packaging,
     Shipped,
 ];
+const ANY: &[Stage] = &[
+    Draft,
+    Ready,
+    PricingRequested,
+    PricingAccepted,
+    PricingRunning,
+    PricingFailed,
+    PricingExpired,
+    Priced,
+    WorkAvailable,
+    WorkClaimed,
+    WorkInProgress,
+    WorkRework,
+    Completed,
+    Packaging,
+    Shipped,
+    Closed,
+    Cancelled,
+];
 const BENCH: &[Role] = &[Operator, Admin];
 const SALES: &[Role] = &[Seller, Admin];
 const STAFF: &[Role] = &[Operator, Seller, Admin];
@@ -162,9 +183,11 @@ pub const TABLE: &[Row] = &[
     row(Action::Resume,           STAFF,      OPEN,                                      &[],                                 WhileHeld::Required),
     row(Action::Cancel,           BUYER,      BEFORE_WORK,                               &[Cancelled],                        WhileHeld::Allowed),
     row(Action::Cancel,           SALES,      BEFORE_SHIPPED,                            &[Cancelled],                        WhileHeld::Allowed),
+    row(Action::SkipRecords,      &[Admin],   ANY,                                       &[],                                 WhileHeld::Allowed),
 ];
 
-/// What `role` may ask of an order that stands so.
+/// What `role` may ask of an order that stands so. (Skipping records is not among it: that is asked of an
+/// order that is set aside, of which nobody knows how it stands.)
 ///
 /// # Examples
 /// ```
@@ -175,7 +198,7 @@ pub const TABLE: &[Row] = &[
 pub fn allowed(stage: Stage, held: bool, role: Role) -> Vec<Action> {
     let mut actions = Vec::new();
     for row in TABLE.iter().filter(|row| row.permits(stage, held) && row.roles.contains(&role)) {
-        if !actions.contains(&row.action) {
+        if row.action != Action::SkipRecords && !actions.contains(&row.action) {
             actions.push(row.action);
         }
     }

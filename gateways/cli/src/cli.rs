@@ -84,6 +84,15 @@ atelier repair 6f1cf0b6-…\n  atelier repair 6f1cf0b6-… release --reason \"op
 atelier repair 6f1cf0b6-… reprice --reason \"worker was out of memory\" --apply --staff vera"
     )]
     Repair(RepairArgs),
+    /// Records nobody can read: events that set their order aside, commands that were refused for it
+    #[command(
+        after_help = "An event is skipped by `atelier repair ORDER skip-records --offsets N --reason TEXT`; a command is decided after all\n\
+by --replay, once, however often it is replayed.\n\n\
+Exit codes: 0 nothing is left to do, 1 something is (or the replay was refused), 2 could not tell.\n\nExamples:\n  \
+atelier parked\n  atelier parked 6f1cf0b6-… --json\n  \
+atelier parked --replay 0/4711 --reason \"sent by the new shop before the engines were new\" --apply"
+    )]
+    Parked(ParkedArgs),
     /// Prints the completion script of a shell
     #[command(after_help = "Example:\n  atelier completions bash > /etc/bash_completion.d/atelier")]
     Completions {
@@ -104,6 +113,7 @@ impl Command {
             | Command::Order(_)
             | Command::Replay(_)
             | Command::Repair(_)
+            | Command::Parked(_)
             | Command::Completions { .. } => Voice::Tool,
         }
     }
@@ -304,6 +314,35 @@ pub(crate) struct ReplayArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ParkedArgs {
+    /// Of this order only
+    pub(crate) order: Option<Uuid>,
+    /// Decide this command after all
+    #[arg(long, value_name = "PARTITION/OFFSET", value_parser = place, requires = "reason", conflicts_with = "order")]
+    pub(crate) replay: Option<(u32, u64)>,
+    /// Why, in a sentence
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Do it instead of saying what would happen
+    #[arg(long, requires = "replay")]
+    pub(crate) apply: bool,
+    /// Who asks
+    #[arg(long, env = "ATELIER_STAFF", default_value = "on-call", value_name = "NAME")]
+    pub(crate) staff: String,
+    /// The gateway, for --replay
+    #[arg(long, env = "ATELIER_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub(crate) url: String,
+    /// Machine-readable
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn place(text: &str) -> Result<(u32, u64), String> {
+    let parts = text.split_once('/').and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
+    parts.ok_or_else(|| "write it as PARTITION/OFFSET, for example 0/4711".into())
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct RepairArgs {
     /// The order
     pub(crate) order: Uuid,
@@ -313,6 +352,9 @@ pub(crate) struct RepairArgs {
     /// Why, in a sentence; it is recorded
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+    /// For skip-records: the records of its events that do not count, by their offsets
+    #[arg(long, value_name = "N,…", value_delimiter = ',', required_if_eq("action", "skip-records"))]
+    pub(crate) offsets: Vec<u64>,
     /// Do it instead of saying what would happen
     #[arg(long, requires = "action")]
     pub(crate) apply: bool,
@@ -346,6 +388,8 @@ pub(crate) enum RepairAction {
     Cancel,
     /// It was delivered
     Close,
+    /// Let it go on without records nobody can read
+    SkipRecords,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

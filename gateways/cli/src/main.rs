@@ -7,6 +7,7 @@ mod config_file;
 mod demo;
 mod gaps;
 mod order;
+mod parked;
 mod policy;
 mod publish;
 mod repair;
@@ -65,6 +66,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Gaps(args) => gaps::run(&settings, &args).await,
         Command::Order(args) => order::run(&settings, &args).await,
         Command::Replay(args) => replay::run(&settings, &args).await,
+        Command::Parked(args) => parked::run(&settings, &args).await,
         Command::Repair(args) => repair::run(&args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }

@@ -85,11 +85,13 @@ codes! {
     Forbidden        "forbidden"              FORBIDDEN              "Not yours to ask";
     TooLarge         "too_large"              PAYLOAD_TOO_LARGE      "Too large";
     Unreadable       "unreadable"             UNPROCESSABLE_ENTITY   "The command could not be read";
-    Parked           "parked"                 CONFLICT               "The order is parked";
+    Parked           "parked"                 CONFLICT               "The order is set aside";
+    NotParked        "not_parked"             CONFLICT               "The order is not set aside";
     // Refused by the gateway.
     Malformed        "malformed"              BAD_REQUEST            "The request cannot be read";
     Unauthenticated  "unauthenticated"        UNAUTHORIZED           "Say who you are";
     UnknownParcel    "unknown_parcel"         NOT_FOUND              "No order has this parcel";
+    UnknownRecord    "unknown_record"         NOT_FOUND              "There is no such record";
     UnknownCommand   "unknown_command"        NOT_FOUND              "There is no such command";
     NoPreview        "no_preview"             NOT_FOUND              "There is no preview";
     NothingToDo      "nothing_to_do"          NOT_FOUND              "There is nothing to do";

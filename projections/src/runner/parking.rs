@@ -1,6 +1,9 @@
 //! Orders set aside.
 
-use sqlx::AnyConnection;
+use std::collections::HashMap;
+
+use atelier_log::Partition;
+use sqlx::{AnyConnection, Row};
 
 use super::source::Decoded;
 use crate::store::{Conflict, Table, Value};
@@ -20,6 +23,9 @@ const PARK: &str = "INSERT INTO parked (record_key, model, log_partition, log_of
     VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (record_key, model) DO UPDATE SET skipped = parked.skipped + 1";
 const SKIP: &str = "UPDATE parked SET skipped = skipped + $1 WHERE record_key = $2 AND model = $3";
 const ANY: &str = "SELECT log_offset FROM parked WHERE model = $1 LIMIT 1";
+
+const KEYS: &str = "SELECT record_key, log_partition, log_offset FROM parked WHERE model = $1 ORDER BY parked_at, record_key LIMIT 10000";
+const UNPARK: &str = "DELETE FROM parked WHERE record_key = $1 AND model = $2";
 
 /// Notes why the record's order is set aside; one that already is counts another record.
 pub(crate) async fn park<T>(connection: &mut AnyConnection, model: Model, record: &Decoded<T>, reason: &str) -> Result<(), Error> {
@@ -47,4 +53,25 @@ pub(super) async fn skip(connection: &mut AnyConnection, model: Model, key: &str
 /// Whether the model has set any order aside; where it has none, nothing needs to be looked up.
 pub(super) async fn any(connection: &mut AnyConnection, model: Model) -> Result<bool, Error> {
     Ok(sqlx::query(ANY).bind(model.as_str()).fetch_optional(connection).await?.is_some())
+}
+
+/// The orders the model has set aside, the first 10,000, and from which record on.
+pub(super) async fn places(connection: &mut AnyConnection, model: Model) -> Result<HashMap<String, (Partition, u64)>, Error> {
+    let rows = sqlx::query(KEYS).bind(model.as_str()).fetch_all(connection).await?;
+    let places = rows.iter().map(|row| {
+        let (key, partition, offset): (String, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok((key, (u32::try_from(partition).unwrap_or_default(), offset.cast_unsigned())))
+    });
+    places.collect()
+}
+
+/// Their keys.
+pub(super) async fn keys(connection: &mut AnyConnection, model: Model) -> Result<Vec<String>, Error> {
+    Ok(places(connection, model).await?.into_keys().collect())
+}
+
+/// Takes an order's mark away.
+pub(super) async fn unpark(connection: &mut AnyConnection, model: Model, key: &str) -> Result<(), Error> {
+    sqlx::query(UNPARK).bind(key.to_owned()).bind(model.as_str()).execute(connection).await?;
+    Ok(())
 }

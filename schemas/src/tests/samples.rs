@@ -79,6 +79,7 @@ pub(super) fn commands() -> Vec<Command> {
         CommandData::PackOrder {},
         CommandData::ShipOrder { carrier: "dhl".into(), tracking: "P1".into() },
         CommandData::DeliverOrder { carrier: "dhl".into(), tracking: "P1".into(), delivered_at: 1_700_000_000_000 },
+        CommandData::SkipRecords { offsets: vec![7, 300], reason: reason() },
     ];
     assert_eq!(data.iter().map(CommandData::type_name).collect::<Vec<_>>(), CommandData::TYPES, "one sample per branch");
     data.into_iter()
@@ -132,6 +133,7 @@ pub(super) fn events() -> Vec<Event> {
             policy: "default-1".into(),
             action: "attention".into(),
         },
+        EventData::RecordsSkipped { offsets: vec![7, 300], reason: reason() },
     ];
     assert_eq!(data.iter().map(EventData::type_name).collect::<Vec<_>>(), EventData::TYPES, "one sample per branch");
     data.into_iter()

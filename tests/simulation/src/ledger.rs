@@ -193,7 +193,8 @@ impl Entry {
             | EventData::OrderHeld { .. }
             | EventData::OrderResumed { .. }
             | EventData::OrderDelivered { .. }
-            | EventData::DeadlineMissed { .. } => self.stage,
+            | EventData::DeadlineMissed { .. }
+            | EventData::RecordsSkipped { .. } => self.stage,
         };
         match &event.data {
             EventData::PricingRequested { attempt, .. } => (self.attempt, self.lease) = (*attempt, None),

@@ -5,7 +5,7 @@ use atelier_log::{NewRecord, Partition, Record, Transaction};
 use atelier_schemas::{Actor, After, Command, CommandData, Event, Framed, Outcome, OutcomeResult, PricingJob, Topic, partition_of};
 use uuid::Uuid;
 
-use super::{PartitionState, advance};
+use super::{PartitionState, advance, parked};
 use crate::closed;
 use crate::translate::{self, to_wire};
 
@@ -118,12 +118,63 @@ fn decided(
     if payload_bytes > limit {
         return Ok(refused("too_large", format!("the command has {payload_bytes} bytes"), format!("send at most {limit} bytes")));
     }
-    if !state.parked.is_empty()
-        && let Some(reason) = state.parked.get(&command.order_id.to_string())
-    {
-        let detail = format!("the order is parked: {reason}");
-        return Ok(refused("parked", detail, "an engineer has to repair it; nothing was changed".into()));
+    if let CommandData::SkipRecords { offsets, .. } = &data {
+        let offsets: Vec<u64> = offsets.iter().filter_map(|offset| u64::try_from(*offset).ok()).collect();
+        return skip(state, transaction, command, data, &offsets, digest, now);
     }
+    if !state.parked.is_empty()
+        && let Some(parked) = state.parked.get(&command.order_id.to_string())
+    {
+        let detail = format!("the order is set aside: its record at offset {} cannot be read: {}", parked.offset, parked.reason);
+        return Ok(refused("parked", detail, "an engineer has to repair it (`atelier parked`); nothing was changed".into()));
+    }
+    asked(state, transaction, command, data, digest, now)
+}
+
+/// Brings an order back that is set aside, and decides on it as on any other: who may ask, and for what reason.
+fn skip(
+    state: &mut PartitionState,
+    transaction: &mut Transaction,
+    command: &Command,
+    data: CommandData,
+    offsets: &[u64],
+    digest: i64,
+    now: TimeMs,
+) -> Result<OutcomeResult, closed::Error> {
+    let (id, key) = (command.order_id, command.order_id.to_string());
+    let Some(before) = state.parked.get(&key).cloned() else {
+        // Done before, perhaps by this very command.
+        let known = state.order(&id)?.is_some_and(|order| order.seen.iter().any(|seen| seen.command_id == *command.command_id.as_bytes()));
+        return if known {
+            asked(state, transaction, command, data, digest, now)
+        } else {
+            Ok(refused("not_parked", "no record of the order is set aside".into(), "there is nothing to skip".into()))
+        };
+    };
+    if let Err(reason) = parked::reopen(state, &key, offsets)? {
+        let fix = "name every record of the order that cannot be read; nothing was changed".into();
+        return Ok(refused("parked", reason, fix));
+    }
+    let due = state.open.get(&id).and_then(|order| state.due_of(order));
+    state.timers.moved(id, None, due);
+    let result = asked(state, transaction, command, data, digest, now)?;
+    if command.dry_run || matches!(result, OutcomeResult::Refused { .. }) {
+        let (_, due) = state.take(&id)?;
+        state.timers.moved(id, due, None);
+        state.parked.insert(key, before);
+    }
+    Ok(result)
+}
+
+/// What is asked of an order that is not set aside.
+fn asked(
+    state: &mut PartitionState,
+    transaction: &mut Transaction,
+    command: &Command,
+    data: CommandData,
+    digest: i64,
+    now: TimeMs,
+) -> Result<OutcomeResult, closed::Error> {
     let Ok(role) = command.actor.role.parse::<Role>() else {
         return Ok(invalid("actor.role", format!("{:?} is not a role", command.actor.role), "set the role of the surface you serve"));
     };

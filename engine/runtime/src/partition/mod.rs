@@ -4,6 +4,7 @@
 //! drops the whole state where it cannot tell whether it did.
 
 mod batch;
+mod parked;
 mod replay;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use crate::closed::{self, ClosedOrders};
 use crate::refused::Refusals;
 use crate::timers::Timers;
+use parked::Parked;
 
 /// Most deadlines written in one transaction; the rest follows in the next.
 const DUE_LIMIT: usize = 500;
@@ -43,8 +45,8 @@ pub struct PartitionState {
     closed: ClosedOrders,
     timers: Timers,
     refusals: Refusals,
-    /// Orders with an event that this binary cannot understand, by key, and why.
-    parked: HashMap<String, String>,
+    /// Orders with an event that this binary cannot understand, by key.
+    parked: HashMap<String, Parked>,
     next_command: u64,
 }
 
@@ -131,7 +133,7 @@ impl PartitionState {
 
     /// Orders that are stopped because an event of theirs cannot be understood, and why.
     pub fn parked(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.parked.iter().map(|(key, reason)| (key.as_str(), reason.as_str()))
+        self.parked.iter().map(|(key, parked)| (key.as_str(), parked.reason.as_str()))
     }
 
     /// An order as it stands, open or ended.

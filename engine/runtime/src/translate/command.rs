@@ -85,6 +85,15 @@ pub fn command(data: CommandData) -> Result<Command, Untranslatable> {
         CommandData::PackOrder {} => Command::PackOrder,
         CommandData::ShipOrder { carrier, tracking } => Command::ShipOrder { carrier, tracking },
         CommandData::DeliverOrder { carrier, tracking, delivered_at } => Command::DeliverOrder { carrier, tracking, delivered_at },
+        CommandData::SkipRecords { offsets, reason } => {
+            let negative = |_| Untranslatable {
+                field: "offsets",
+                message: format!("{offsets:?} are not all offsets"),
+                fix: "name the records that cannot be read by their offsets",
+            };
+            let offsets = offsets.iter().map(|offset| u64::try_from(*offset)).collect::<Result<_, _>>().map_err(negative)?;
+            Command::SkipRecords { offsets, reason }
+        }
     })
 }
 

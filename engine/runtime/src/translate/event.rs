@@ -50,6 +50,9 @@ pub fn to_wire(event: Event) -> EventData {
         Event::DeadlineMissed { stage, due, policy, action } => {
             EventData::DeadlineMissed { stage, due, policy, action: action.as_str().to_owned() }
         }
+        Event::RecordsSkipped { offsets, reason } => {
+            EventData::RecordsSkipped { offsets: offsets.into_iter().map(u64::cast_signed).collect(), reason }
+        }
     }
 }
 
@@ -103,6 +106,10 @@ pub fn from_wire(data: EventData) -> Option<Event> {
         EventData::DeadlineMissed { stage, due, policy, action } => {
             let action = MissedAction::ALL.into_iter().find(|known| known.as_str() == action)?;
             Event::DeadlineMissed { stage, due, policy, action }
+        }
+        EventData::RecordsSkipped { offsets, reason } => {
+            let offsets = offsets.into_iter().map(|offset| u64::try_from(offset).ok()).collect::<Option<_>>()?;
+            Event::RecordsSkipped { offsets, reason }
         }
     })
 }

@@ -207,13 +207,13 @@ impl Pass<'_> {
             // it is nobody's; and where it is not to be found it is missing.
             let key = outcome.order_id.to_string();
             let ahead = self.events.ahead(LOOK_AHEAD)?;
-            let unreadable = ahead.front().is_some_and(|(record, event)| event.is_err() && record.key == key);
-            if unreadable {
-                break;
-            }
             let is_it =
                 |event: &Result<EventBrief, Unreadable>| event.as_ref().is_ok_and(|event| event.command_id == Some(outcome.command_id));
             let (seen, found) = (ahead.len(), ahead.iter().take(LOOK_AHEAD).any(|(_, event)| is_it(event)));
+            let unreadable = ahead.front().is_some_and(|(record, event)| event.is_err() && record.key == key);
+            if unreadable && !found {
+                break;
+            }
             if !found {
                 // On Kafka, ends count what is still being written: an event may come in behind its outcome.
                 let now = self.log.end(Topic::Events, self.partition)?;

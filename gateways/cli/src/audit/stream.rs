@@ -103,5 +103,10 @@ impl<'a, T> Stream<'a, T> {
 
 /// Where a record lies, for people.
 pub(super) fn place(record: &Record) -> String {
-    format!("{} partition {} offset {}", record.topic, record.partition, record.offset)
+    place_at(record.topic, record.partition, record.offset)
+}
+
+/// The same, of a record that is not at hand.
+pub(super) fn place_at(topic: Topic, partition: Partition, offset: u64) -> String {
+    format!("{topic} partition {partition} offset {offset}")
 }
