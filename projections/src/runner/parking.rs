@@ -1,9 +1,8 @@
 //! Orders set aside.
 
-use sqlx::AnyConnection;
+use atelier_store::{Conflict, Select, Table, Transaction, Value};
 
 use super::source::Decoded;
-use crate::store::{Conflict, Table, Value};
 use crate::{Error, Model};
 
 /// `record_key` first: it is what the table is looked up by.
@@ -19,10 +18,9 @@ const KEY_LIMIT: usize = 200;
 const PARK: &str = "INSERT INTO parked (record_key, model, log_partition, log_offset, reason, parked_at, skipped) \
     VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (record_key, model) DO UPDATE SET skipped = parked.skipped + 1";
 const SKIP: &str = "UPDATE parked SET skipped = skipped + $1 WHERE record_key = $2 AND model = $3";
-const ANY: &str = "SELECT log_offset FROM parked WHERE model = $1 LIMIT 1";
 
 /// Notes why the record's order is set aside; one that already is counts another record.
-pub(crate) async fn park<T>(connection: &mut AnyConnection, model: Model, record: &Decoded<T>, reason: &str) -> Result<(), Error> {
+pub(crate) async fn park<T>(transaction: &mut Transaction, model: Model, record: &Decoded<T>, reason: &str) -> Result<(), Error> {
     let key: String = record.key.chars().take(KEY_LIMIT).collect();
     let reason: String = reason.chars().take(REASON_LIMIT).collect();
     let values: [Value; 6] = [
@@ -33,18 +31,18 @@ pub(crate) async fn park<T>(connection: &mut AnyConnection, model: Model, record
         reason.as_str().into(),
         record.time.into(),
     ];
-    let query = values.into_iter().fold(sqlx::query(PARK), |query, value| value.bind(query));
-    query.execute(connection).await?;
+    transaction.execute(PARK, values).await?;
     Ok(())
 }
 
 /// Counts records passed over.
-pub(super) async fn skip(connection: &mut AnyConnection, model: Model, key: &str, records: i64) -> Result<(), Error> {
-    sqlx::query(SKIP).bind(records).bind(key.to_owned()).bind(model.as_str()).execute(connection).await?;
+pub(super) async fn skip(transaction: &mut Transaction, model: Model, key: &str, records: i64) -> Result<(), Error> {
+    transaction.execute(SKIP, [records.into(), key.into(), model.as_str().into()]).await?;
     Ok(())
 }
 
 /// Whether the model has set any order aside; where it has none, nothing needs to be looked up.
-pub(super) async fn any(connection: &mut AnyConnection, model: Model) -> Result<bool, Error> {
-    Ok(sqlx::query(ANY).bind(model.as_str()).fetch_optional(connection).await?.is_some())
+pub(super) async fn any(transaction: &mut Transaction, model: Model) -> Result<bool, Error> {
+    let select = Select::text("SELECT log_offset FROM parked WHERE ").push("model = ? LIMIT 1", [model.as_str().into()]);
+    Ok(select.first_in(transaction).await?.is_some())
 }
