@@ -3,9 +3,9 @@
 //! Keys are the texts of UUIDs, all of one shape, so that the databases sort them like the numbers they stand for.
 
 use atelier_schemas::Outcome;
+use atelier_store::{Columns, Select, Value};
 use uuid::Uuid;
 
-use crate::store::{Columns, Select, Value};
 use crate::{Error, Model, Queries};
 
 /// What every read model of orders says of an order.
@@ -48,7 +48,7 @@ impl Queries {
             Model::Outcomes => return Ok(Vec::new()),
         };
         let select = Select::text(text).push("order_id > ? ORDER BY order_id LIMIT ?", [key(after), i64::from(limit).into()]);
-        let rows = select.all(&self.store).await?;
+        let rows = select.all(self.store.db()).await?;
         let entries = rows.iter().map(|row| {
             let mut columns = Columns::of(row);
             Ok(OrderEntry {
@@ -69,7 +69,7 @@ impl Queries {
     pub async fn outcomes_after(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<OutcomeEntry>, Error> {
         let select = Select::text("SELECT command_id, outcome FROM outcomes WHERE ")
             .push("command_id > ? ORDER BY command_id LIMIT ?", [key(after), i64::from(limit).into()]);
-        let rows = select.all(&self.store).await?;
+        let rows = select.all(self.store.db()).await?;
         let entries = rows.iter().map(|row| {
             let mut columns = Columns::of(row);
             let command_id = columns.id()?;

@@ -1,7 +1,6 @@
 //! What can go wrong between a question and a database.
 
 use crate::Model;
-use crate::store::refuses_values;
 
 /// Why a read model could not answer.
 #[derive(Debug, thiserror::Error)]
@@ -70,19 +69,16 @@ pub enum Error {
     },
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Database(refused) if refuses_values(&refused.code().unwrap_or_default()) => {
-                Self::Refused(refused.message().to_owned())
-            }
-            sqlx::Error::ColumnNotFound(_)
-            | sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::ColumnIndexOutOfBounds { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::Encode(_)
-            | sqlx::Error::TypeNotFound { .. } => Self::Broken(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
+impl From<atelier_store::Error> for Error {
+    fn from(error: atelier_store::Error) -> Self {
+        use atelier_store::Error as Store;
+        match error {
+            Store::Address { address, detail } => Self::Address { address, detail },
+            Store::Unreachable { address, detail, fix } => Self::Unreachable { address, detail, fix },
+            Store::Mismatch { address, detail } => Self::Mismatch { address, detail },
+            Store::Unavailable(detail) => Self::Unavailable(detail),
+            Store::Refused(detail) => Self::Refused(detail),
+            Store::Broken(detail) => Self::Broken(detail),
         }
     }
 }

@@ -10,8 +10,7 @@
 //! The [`Runner`] applies a batch of records and moves the model's stored offset in one database
 //! transaction, so a record is applied once, however often processes die or run side by side.
 //!
-//! [`Store`] is the only seam to a database: one SQL text for SQLite and PostgreSQL, kept to `TEXT`
-//! and `BIGINT` columns. What differs between the two is in `store/dialect.rs`.
+//! [`Store`] is the database with their tables, by way of `atelier_store`: one SQL text for SQLite and PostgreSQL.
 //!
 //! Deliberately absent: what may happen to an order. Events carry the order as it stands after them.
 

@@ -3,12 +3,12 @@
 //! A cursor holds the sort key of the last item given out, so a page costs the same at any depth, and
 //! rows that come and go in between neither double nor hide others. To the caller it is opaque text.
 
+use atelier_store::Value;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::store::Value;
 
 /// Items given out at once unless asked for fewer.
 const DEFAULT_LIMIT: u32 = 50;

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use atelier_store::{Columns, Select};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -11,8 +12,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::show::rfc3339;
-use crate::store::{Columns, Select, Store};
-use crate::{Error, Model, OrderView};
+
+use crate::{Error, Model, OrderView, Store};
 
 /// How long somebody who waits for a version goes without looking, should no change be announced.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -84,7 +85,7 @@ impl Queries {
         let select = Select::text(
             "SELECT model, record_key, log_partition, log_offset, reason, skipped, parked_at FROM parked ORDER BY parked_at DESC, record_key, model ",
         );
-        let rows = select.push("LIMIT ?", [PARKED_LIMIT.into()]).all(&self.store).await?;
+        let rows = select.push("LIMIT ?", [PARKED_LIMIT.into()]).all(self.store.db()).await?;
         let parked = rows.iter().map(|row| {
             let mut columns = Columns::of(row);
             Ok(Parked {
@@ -106,7 +107,7 @@ impl Queries {
     /// [`Error::Unavailable`].
     pub async fn positions(&self, model: &str) -> Result<Vec<(u32, u64)>, Error> {
         let select = Select::text("SELECT log_partition, next FROM offsets WHERE ");
-        let rows = select.push("model = ? ORDER BY log_partition", [model.into()]).all(&self.store).await?;
+        let rows = select.push("model = ? ORDER BY log_partition", [model.into()]).all(self.store.db()).await?;
         let positions = rows.iter().map(|row| {
             let mut columns = Columns::of(row);
             Ok((u32::try_from(columns.int()?).unwrap_or(u32::MAX), columns.int()?.cast_unsigned()))

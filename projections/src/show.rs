@@ -2,12 +2,12 @@
 
 use atelier_domain::{Role, Stage};
 use atelier_schemas::{EventData, Money, Quote, TimeMs};
+use atelier_store::{Columns, Value};
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Error;
-use crate::store::{Columns, Value};
 
 /// A price for the whole order. Amounts are decimal text, never a float.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -13,7 +13,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("atelier-log",         &["atelier-schemas"]),
     ("atelier-runtime",     &["atelier-domain", "atelier-log", "atelier-schemas"]),
     ("atelier-pricing",     &["atelier-blobs", "atelier-log", "atelier-schemas"]),
-    ("atelier-projections", &["atelier-domain", "atelier-log", "atelier-schemas"]),
+    ("atelier-store",       &[]),
+    ("atelier-projections", &["atelier-domain", "atelier-log", "atelier-schemas", "atelier-store"]),
     ("atelier-http",        &["atelier-blobs", "atelier-log", "atelier-projections", "atelier-schemas"]),
     ("atelier-cli",         &["atelier-blobs", "atelier-domain", "atelier-http", "atelier-log", "atelier-pricing",
                               "atelier-projections", "atelier-runtime", "atelier-schemas"]),
@@ -25,7 +26,7 @@ const WORKSHOP: &[&str] = &["atelier-support", "atelier-tests", "atelier-simulat
 #[rustfmt::skip]
 const KEPT_BY: &[(&str, &[&str])] = &[
     ("rdkafka",     &["atelier-log", "atelier-benches"]),
-    ("sqlx",        &["atelier-projections"]),
+    ("sqlx",        &["atelier-store"]),
     ("rusqlite",    &["atelier-log", "atelier-simulation", "atelier-benches"]),
     ("axum",        &["atelier-http", "atelier-cli"]),
     ("object_store",&["atelier-blobs"]),

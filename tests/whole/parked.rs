@@ -85,9 +85,8 @@ fn a_record_nobody_can_read_stops_its_order_alone_and_is_skipped_for_a_reason() 
     assert!(skip(&wrong, &["--apply"], 1).1.contains(&format!("record {offset} cannot be read either")));
     assert!(skip(&offsets, &[], 0).0.contains("Nothing was changed"));
     assert!(run(&house, &["parked", &id], 1).0.contains("is set aside"));
-    for _ in 0..2 {
-        assert!(skip(&offsets, &["--apply"], 0).0.contains("INITIATED, version 2"), "the second time is the first answer again");
-    }
+    assert!(skip(&offsets, &["--apply"], 0).0.contains("INITIATED, version 2"));
+    assert!(skip(&offsets, &["--apply"], 1).1.contains("there is nothing to skip"), "once");
     assert!(run(&house, &["parked", &id], 0).0.contains("skipped"));
     let (status, shown) = http(&url, "GET", &format!("/crm/v1/orders/{id}?wait_version=2"), ADMIN, b"");
     assert_eq!(status, 200, "the read models follow: {shown}");

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use atelier_schemas::{Event, EventData};
-use sqlx::AnyConnection;
-use sqlx::any::AnyRow;
+use atelier_store::{Row, Table, Transaction, Value};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
 use crate::runner::{EventModel, New};
 use crate::show::{StoredPrice, json_strings};
-use crate::store::{Table, Value};
 use crate::{CustomerView, Error, Model};
 
 /// The read model.
@@ -29,7 +27,7 @@ impl EventModel for Crm {
         &ORDERS
     }
 
-    fn read(row: &AnyRow) -> Result<(Uuid, OrderRow), Error> {
+    fn read(row: &Row) -> Result<(Uuid, OrderRow), Error> {
         let row = OrderRow::read(row)?;
         Ok((row.order_id, row))
     }
@@ -87,10 +85,10 @@ impl EventModel for Crm {
         StoredPrice::follow(&mut row.price, &event.data);
     }
 
-    async fn write_extra(connection: &mut AnyConnection, counts: Self::Extra) -> Result<(), Error> {
+    async fn write_extra(transaction: &mut Transaction, counts: Self::Extra) -> Result<(), Error> {
         // Also those that went up and down again: the rows do not depend on how the log was cut into batches.
         for (status, change) in counts {
-            sqlx::query(COUNT).bind(status).bind(change).execute(&mut *connection).await?;
+            transaction.execute(COUNT, [status.as_str().into(), change.into()]).await?;
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! What sellers ask.
 
+use atelier_store::{Columns, Select, Value};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
 use super::view::{CrmFilter, CrmOrder};
 use crate::page::{Cursor, Page, limit, one_more, page};
-use crate::store::{Columns, Select, Value};
 use crate::{Error, Queries};
 
 /// Marks the cursors of the list of orders.
@@ -27,7 +27,7 @@ impl Queries {
             let Cursor { rank, id } = Cursor::decode(cursor, ORDERS_LIST)?;
             select = select.push(" AND (created_at, order_id) < (?, ?)", [rank.into(), id.into()]);
         }
-        let rows = select.push(" ORDER BY created_at DESC, order_id DESC LIMIT ?", [one_more(limit)]).all(&self.store).await?;
+        let rows = select.push(" ORDER BY created_at DESC, order_id DESC LIMIT ?", [one_more(limit)]).all(self.store.db()).await?;
         let rows = rows.iter().map(OrderRow::read).collect::<Result<Vec<_>, _>>()?;
         Ok(page(rows, limit, ORDERS_LIST, |row| Cursor { rank: row.created_at, id: row.order_id }, OrderRow::view))
     }
@@ -44,7 +44,7 @@ impl Queries {
             let Cursor { rank, id } = Cursor::decode(cursor, ATTENTION_LIST)?;
             select = select.push(" AND (attention_since, order_id) > (?, ?)", [rank.into(), id.into()]);
         }
-        let rows = select.push(" ORDER BY attention_since, order_id LIMIT ?", [one_more(limit)]).all(&self.store).await?;
+        let rows = select.push(" ORDER BY attention_since, order_id LIMIT ?", [one_more(limit)]).all(self.store.db()).await?;
         let rows = rows.iter().map(OrderRow::read).collect::<Result<Vec<_>, _>>()?;
         let key = |row: &OrderRow| Cursor { rank: row.attention_since.unwrap_or_default(), id: row.order_id };
         Ok(page(rows, limit, ATTENTION_LIST, key, OrderRow::view))
@@ -55,7 +55,7 @@ impl Queries {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn counts(&self) -> Result<Vec<(String, i64)>, Error> {
-        let rows = Select::text("SELECT status, orders FROM crm_counts ORDER BY status").all(&self.store).await?;
+        let rows = Select::text("SELECT status, orders FROM crm_counts ORDER BY status").all(self.store.db()).await?;
         let counts = rows.iter().map(|row| {
             let mut columns = Columns::of(row);
             Ok((columns.text()?, columns.int()?))

@@ -1,11 +1,10 @@
 //! A row of `crm_orders`.
 
-use sqlx::any::AnyRow;
+use atelier_store::{Columns, Conflict, Row, Table, Value};
 use uuid::Uuid;
 
 use crate::gaps::causes;
 use crate::show::{StoredPrice, rfc3339, strings};
-use crate::store::{Columns, Conflict, Table, Value};
 use crate::{CrmOrder, CustomerView, Error};
 
 #[rustfmt::skip]
@@ -41,7 +40,7 @@ pub(crate) struct OrderRow {
 }
 
 impl OrderRow {
-    pub(super) fn read(row: &AnyRow) -> Result<Self, Error> {
+    pub(super) fn read(row: &Row) -> Result<Self, Error> {
         let mut columns = Columns::of(row);
         Ok(Self {
             order_id: columns.id()?,

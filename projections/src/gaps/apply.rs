@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use atelier_domain::{Role, Stage};
 use atelier_schemas::{Event, EventData};
-use sqlx::AnyConnection;
-use sqlx::any::AnyRow;
+use atelier_store::{Row, Table, Transaction, Value};
 use uuid::Uuid;
 
 use super::cause::{Cause, causes};
 use super::row::{GAPS, ORDERS, Open, OrderRow};
 use crate::runner::{EventModel, New};
-use crate::store::{Table, Value};
 use crate::{Error, Model};
 
 /// The read model.
@@ -27,7 +25,7 @@ impl EventModel for Gaps {
         &ORDERS
     }
 
-    fn read(row: &AnyRow) -> Result<(Uuid, OrderRow), Error> {
+    fn read(row: &Row) -> Result<(Uuid, OrderRow), Error> {
         let row = OrderRow::read(row)?;
         Ok((row.order_id, row))
     }
@@ -80,8 +78,8 @@ impl EventModel for Gaps {
         }
     }
 
-    async fn write_extra(connection: &mut AnyConnection, changed: Self::Extra) -> Result<(), Error> {
-        GAPS.write(connection, changed.into_values().collect()).await
+    async fn write_extra(transaction: &mut Transaction, changed: Self::Extra) -> Result<(), Error> {
+        Ok(GAPS.write(transaction, changed.into_values().collect()).await?)
     }
 }
 

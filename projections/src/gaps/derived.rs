@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use atelier_log::{Log, Partition};
 use atelier_schemas::{TimeMs, Topic};
+use atelier_store::{Columns, Select};
 use uuid::Uuid;
 
 use super::Cause;
 use super::view::Gap;
 use crate::page::Cursor;
 use crate::show::rfc3339;
-use crate::store::{Columns, Select, Store};
-use crate::{Error, Model};
+use crate::{Error, Model, Store};
 
 /// A record that has been in the log for so long and is in a read model not yet is missed there.
 pub const BEHIND_AFTER: Duration = Duration::from_secs(30);
@@ -109,7 +109,7 @@ pub(super) fn of_behind(behind: &[Behind]) -> impl Iterator<Item = (Cursor, Gap)
 pub(super) async fn of_parked(store: &Store) -> Result<Vec<(Cursor, Gap)>, Error> {
     const ASK: &str = "SELECT p.record_key, p.model, p.log_partition, p.log_offset, p.reason, p.parked_at, o.channel, o.status, o.held \
         FROM parked p LEFT JOIN gap_orders o ON o.order_id = p.record_key ORDER BY p.parked_at, p.record_key, p.model ";
-    let rows = Select::text(ASK).push("LIMIT ?", [PARKED_LIMIT.into()]).all(store).await?;
+    let rows = Select::text(ASK).push("LIMIT ?", [PARKED_LIMIT.into()]).all(store.db()).await?;
     let mut found: Vec<(Cursor, Gap)> = Vec::new();
     let mut by_key: HashMap<String, (usize, Vec<String>)> = HashMap::new();
     for row in &rows {

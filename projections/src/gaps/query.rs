@@ -7,8 +7,8 @@ use super::derived::{Behind, of_behind, of_parked};
 use super::row::{GAPS, GapRow};
 use super::view::{Gap, GapFilter, GapState};
 use crate::page::{Cursor, Page, limit, one_more, page};
-use crate::store::{Columns, Select, Value};
 use crate::{Error, Queries};
+use atelier_store::{Columns, Select, Value};
 
 /// Marks the cursors of this list.
 const LIST: char = 'g';
@@ -38,7 +38,7 @@ impl Queries {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn open_gaps(&self, behind: &[Behind]) -> Result<BTreeMap<Cause, i64>, Error> {
-        let rows = Select::text("SELECT cause, COUNT(*) FROM gaps WHERE closed_at IS NULL GROUP BY cause").all(&self.store).await?;
+        let rows = Select::text("SELECT cause, COUNT(*) FROM gaps WHERE closed_at IS NULL GROUP BY cause").all(self.store.db()).await?;
         let mut open = BTreeMap::new();
         for row in &rows {
             let mut columns = Columns::of(row);
@@ -46,7 +46,7 @@ impl Queries {
                 open.insert(cause, columns.int()?);
             }
         }
-        let parked = Select::text("SELECT COUNT(DISTINCT record_key) FROM parked").first(&self.store).await?;
+        let parked = Select::text("SELECT COUNT(DISTINCT record_key) FROM parked").first(self.store.db()).await?;
         let parked = parked.map_or(Ok(0), |row| Columns::of(&row).int())?;
         let behind = i64::try_from(behind.len()).unwrap_or(i64::MAX);
         for (cause, count) in [(Cause::UnreadableRecord, parked), (Cause::ProjectionBehind, behind)] {
@@ -77,7 +77,7 @@ impl Queries {
         if let Some(Cursor { rank, id }) = after {
             select = select.push(" AND (opened_at, gap_id) > (?, ?)", [rank.into(), id.into()]);
         }
-        let rows = select.push(" ORDER BY opened_at, gap_id LIMIT ?", [one_more(limit)]).all(&self.store).await?;
+        let rows = select.push(" ORDER BY opened_at, gap_id LIMIT ?", [one_more(limit)]).all(self.store.db()).await?;
         let rows = rows.iter().map(|row| {
             let row = GapRow::read(row)?;
             Ok((Cursor { rank: row.opened_at, id: row.gap_id }, row.view(role)))

@@ -1,8 +1,8 @@
 //! Rows of `gap_orders` and `gaps`.
 
 use atelier_schemas::TimeMs;
+use atelier_store::{Columns, Conflict, Row, Table, Value};
 use serde::{Deserialize, Serialize};
-use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::cause::{Cause, UnknownCause};
@@ -10,7 +10,6 @@ use super::view::{Gap, LastEvent};
 use crate::Error;
 use crate::queue::work;
 use crate::show::rfc3339;
-use crate::store::{Columns, Conflict, Table, Value};
 
 #[rustfmt::skip]
 pub(super) static ORDERS: Table = Table::new(
@@ -90,7 +89,7 @@ pub(super) struct GapRow {
 }
 
 impl OrderRow {
-    pub(super) fn read(row: &AnyRow) -> Result<Self, Error> {
+    pub(super) fn read(row: &Row) -> Result<Self, Error> {
         let mut columns = Columns::of(row);
         Ok(Self {
             order_id: columns.id()?,
@@ -160,7 +159,7 @@ impl GapRow {
         Self { closed: Some((at, by.to_owned())), ..self }
     }
 
-    pub(super) fn read(row: &AnyRow) -> Result<Self, Error> {
+    pub(super) fn read(row: &Row) -> Result<Self, Error> {
         let mut columns = Columns::of(row);
         Ok(Self {
             gap_id: columns.id()?,

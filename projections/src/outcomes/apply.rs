@@ -1,10 +1,9 @@
 //! How an outcome is kept.
 
 use atelier_schemas::{Outcome, TimeMs};
-use sqlx::AnyConnection;
+use atelier_store::{Conflict, Table, Transaction};
 
 use crate::runner::{Applied, Decoded, ReadModel, park};
-use crate::store::{Conflict, Table};
 use crate::{Error, Model};
 
 static OUTCOMES: Table = Table::new("outcomes", &["command_id", "decided_at", "outcome"], 1, Conflict::Keep);
@@ -25,7 +24,7 @@ impl ReadModel for Outcomes {
     const MODEL: Model = Model::Outcomes;
     type Body = Outcome;
 
-    async fn apply(&mut self, connection: &mut AnyConnection, records: &[Decoded<Outcome>]) -> Result<Applied, Error> {
+    async fn apply(&mut self, transaction: &mut Transaction, records: &[Decoded<Outcome>]) -> Result<Applied, Error> {
         let mut applied = Applied::default();
         let mut rows = Vec::with_capacity(records.len());
         let mut newest = 0;
@@ -39,14 +38,14 @@ impl ReadModel for Outcomes {
                 }
                 // Answers do not build on one another: the order's next one is as good as any.
                 Err(reason) => {
-                    park(connection, Model::Outcomes, record, reason).await?;
+                    park(transaction, Model::Outcomes, record, reason).await?;
                     applied.note(Model::Outcomes, record, reason);
                 }
             }
         }
-        OUTCOMES.write(connection, rows).await?;
+        OUTCOMES.write(transaction, rows).await?;
         if newest > self.pruned + PRUNE_EVERY_MS {
-            sqlx::query("DELETE FROM outcomes WHERE decided_at < $1").bind(newest - KEPT_MS).execute(connection).await?;
+            transaction.execute("DELETE FROM outcomes WHERE decided_at < $1", [(newest - KEPT_MS).into()]).await?;
             self.pruning = Some(newest);
         }
         Ok(applied)

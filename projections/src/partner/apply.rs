@@ -1,13 +1,12 @@
 //! How an event changes a partner's order.
 
 use atelier_schemas::Event;
-use sqlx::any::AnyRow;
+use atelier_store::{Row, Table, Value};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
 use crate::runner::{EventModel, New};
 use crate::show::StoredPrice;
-use crate::store::{Table, Value};
 use crate::{Error, Model};
 
 /// The read model.
@@ -25,7 +24,7 @@ impl EventModel for Partner {
         &ORDERS
     }
 
-    fn read(row: &AnyRow) -> Result<(Uuid, OrderRow), Error> {
+    fn read(row: &Row) -> Result<(Uuid, OrderRow), Error> {
         let row = OrderRow::read(row)?;
         Ok((row.order_id, row))
     }

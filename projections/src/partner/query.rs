@@ -1,11 +1,11 @@
 //! What partners ask. The partner is part of every condition: one never sees another's order.
 
+use atelier_store::{Select, Value};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
 use super::view::{PartnerFilter, PartnerOrder};
 use crate::page::{Cursor, Page, limit, one_more, page};
-use crate::store::{Select, Value};
 use crate::{Error, Queries};
 
 /// Marks the cursors of this list.
@@ -26,7 +26,7 @@ impl Queries {
             let Cursor { rank, id } = Cursor::decode(cursor, LIST)?;
             select = select.push(" AND (created_at, order_id) < (?, ?)", [rank.into(), id.into()]);
         }
-        let rows = select.push(" ORDER BY created_at DESC, order_id DESC LIMIT ?", [one_more(limit)]).all(&self.store).await?;
+        let rows = select.push(" ORDER BY created_at DESC, order_id DESC LIMIT ?", [one_more(limit)]).all(self.store.db()).await?;
         let rows = rows.iter().map(OrderRow::read).collect::<Result<Vec<_>, _>>()?;
         Ok(page(rows, limit, LIST, |row| Cursor { rank: row.created_at, id: row.order_id }, OrderRow::view))
     }
@@ -37,6 +37,6 @@ impl Queries {
     /// [`Error::Unavailable`].
     pub async fn partner_order(&self, partner: &str, id: Uuid) -> Result<Option<PartnerOrder>, Error> {
         let select = Select::from(&ORDERS, "").push("order_id = ? AND partner = ?", [id.into(), partner.into()]);
-        select.first(&self.store).await?.map(|row| OrderRow::read(&row).map(OrderRow::view)).transpose()
+        select.first(self.store.db()).await?.map(|row| OrderRow::read(&row).map(OrderRow::view)).transpose()
     }
 }

@@ -2,12 +2,11 @@
 
 use atelier_domain::Stage;
 use atelier_schemas::{Event, EventData};
-use sqlx::any::AnyRow;
+use atelier_store::{Row, Table, Value};
 use uuid::Uuid;
 
 use super::row::{ITEMS, ItemRow};
 use crate::runner::{EventModel, New};
-use crate::store::{Table, Value};
 use crate::{Error, Model};
 
 /// The read model.
@@ -38,7 +37,7 @@ impl EventModel for Queue {
         &ITEMS
     }
 
-    fn read(row: &AnyRow) -> Result<(Uuid, ItemRow), Error> {
+    fn read(row: &Row) -> Result<(Uuid, ItemRow), Error> {
         let row = ItemRow::read(row)?;
         Ok((row.order_id, row))
     }

@@ -3,8 +3,8 @@
 use super::row::{ITEMS, ItemRow};
 use super::view::{QueueFilter, QueueItem};
 use crate::page::{Cursor, Page, limit, one_more, page};
-use crate::store::{Select, Value};
 use crate::{Error, Queries};
+use atelier_store::{Select, Value};
 
 /// Marks the cursors of this list.
 const LIST: char = 'q';
@@ -27,7 +27,7 @@ impl Queries {
             let Cursor { rank, id } = Cursor::decode(cursor, LIST)?;
             select = select.push(" AND (rank_at, order_id) > (?, ?)", [rank.into(), id.into()]);
         }
-        let rows = select.push(" ORDER BY rank_at, order_id LIMIT ?", [one_more(limit)]).all(&self.store).await?;
+        let rows = select.push(" ORDER BY rank_at, order_id LIMIT ?", [one_more(limit)]).all(self.store.db()).await?;
         let rows = rows.iter().map(ItemRow::read).collect::<Result<Vec<_>, _>>()?;
         Ok(page(rows, limit, LIST, |row| Cursor { rank: row.rank_at, id: row.order_id }, ItemRow::view))
     }

@@ -1,10 +1,9 @@
 //! A row of `queue_items`.
 
-use sqlx::any::AnyRow;
+use atelier_store::{Columns, Conflict, Row, Table, Value};
 use uuid::Uuid;
 
 use crate::show::rfc3339;
-use crate::store::{Columns, Conflict, Table, Value};
 use crate::{Error, QueueItem};
 
 #[rustfmt::skip]
@@ -38,7 +37,7 @@ pub(crate) struct ItemRow {
 }
 
 impl ItemRow {
-    pub(super) fn read(row: &AnyRow) -> Result<Self, Error> {
+    pub(super) fn read(row: &Row) -> Result<Self, Error> {
         let mut columns = Columns::of(row);
         Ok(Self {
             order_id: columns.id()?,

@@ -22,17 +22,14 @@ const POLL: Duration = Duration::from_millis(100);
 impl<R: ReadModel> Committer<R> {
     /// All orders of the model that are set aside are to be tried again.
     pub(super) async fn try_all_again(&mut self) -> Result<(), Error> {
-        let mut reader = self.store.reader().await?;
-        self.again = parking::keys(&mut reader, R::MODEL).await?;
+        self.again = parking::places(self.store.db(), R::MODEL).await?.into_keys().collect();
         Ok(())
     }
 
     /// Tries the orders that are to be tried again. What cannot be written now is tried at the next call.
     pub(super) async fn try_again(&mut self, log: &Arc<dyn Log>) -> Result<(), Error> {
-        let mut keys: HashSet<String> = self.again.drain(..).collect();
-        let mut reader = self.store.reader().await?;
-        let aside = parking::places(&mut reader, R::MODEL).await?;
-        drop(reader);
+        let aside = parking::places(self.store.db(), R::MODEL).await?;
+        let mut keys: HashSet<String> = std::mem::take(&mut self.again).into_iter().collect();
         keys.retain(|key| aside.contains_key(key));
         let mut from: HashMap<Partition, u64> = HashMap::new();
         for (partition, offset) in keys.iter().filter_map(|key| aside.get(key)) {
@@ -68,9 +65,9 @@ impl<R: ReadModel> Committer<R> {
         let skipped: HashSet<u64> = bodies().flat_map(R::skipped_by).filter_map(|offset| u64::try_from(*offset).ok()).collect();
         records.retain(|record| !skipped.contains(&record.offset));
         let stored = self.stored.get(partition as usize).copied().unwrap_or_default();
-        let mut transaction = self.store.begin().await?;
-        let hold = sqlx::query(HOLD).bind(R::MODEL.as_str()).bind(i64::from(partition)).bind(stored.cast_signed());
-        if hold.execute(&mut *transaction).await?.rows_affected() != 1 {
+        let mut transaction = self.store.db().begin().await?;
+        let place = [R::MODEL.as_str().into(), i64::from(partition).into(), stored.cast_signed().into()];
+        if transaction.execute(HOLD, place).await? != 1 {
             transaction.rollback().await?;
             return Ok(Committed::Moved);
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use atelier_schemas::Framed;
-use sqlx::{AnyConnection, Row};
+use atelier_store::{Columns, Select, Transaction};
 
 use super::Positions;
 use super::source::Decoded;
@@ -19,7 +19,7 @@ pub(crate) trait ReadModel: Send + 'static {
     /// Writes what the records say, in the transaction given.
     fn apply(
         &mut self,
-        connection: &mut AnyConnection,
+        transaction: &mut Transaction,
         records: &[Decoded<Self::Body>],
     ) -> impl Future<Output = Result<Applied, Error>> + Send;
     /// The last [`ReadModel::apply`] was committed.
@@ -105,19 +105,19 @@ impl<R: ReadModel> Committer<R> {
     pub(super) async fn reload(&mut self, partitions: u32) -> Result<(), Error> {
         const ADD: &str =
             "INSERT INTO offsets (model, log_partition, next) VALUES ($1, $2, 0) ON CONFLICT (model, log_partition) DO NOTHING";
-        const READ: &str = "SELECT log_partition, next FROM offsets WHERE model = $1";
         let name = R::MODEL.as_str();
         if self.stored.is_empty() {
-            let mut transaction = self.store.begin().await?;
+            let mut transaction = self.store.db().begin().await?;
             for partition in 0..partitions {
-                sqlx::query(ADD).bind(name).bind(i64::from(partition)).execute(&mut *transaction).await?;
+                transaction.execute(ADD, [name.into(), i64::from(partition).into()]).await?;
             }
             transaction.commit().await?;
         }
         let mut now = vec![0; partitions as usize];
-        let mut reader = self.store.reader().await?;
-        for row in sqlx::query(READ).bind(name).fetch_all(&mut *reader).await? {
-            let (partition, next): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let select = Select::text("SELECT log_partition, next FROM offsets WHERE ").push("model = ?", [name.into()]);
+        for row in select.all(self.store.db()).await? {
+            let mut columns = Columns::of(&row);
+            let (partition, next) = (columns.int()?, columns.int()?);
             if let Some(slot) = usize::try_from(partition).ok().and_then(|partition| now.get_mut(partition)) {
                 *slot = next.cast_unsigned();
             }
@@ -132,10 +132,10 @@ impl<R: ReadModel> Committer<R> {
     /// Commits `records[range]` and moves the offsets to `next`.
     pub(super) async fn commit(&mut self, records: &[Decoded<R::Body>], range: Range<usize>, next: &[u64]) -> Result<Committed, Error> {
         const MOVE: &str = "UPDATE offsets SET next = $1 WHERE model = $2 AND log_partition = $3 AND next = $4";
-        let mut transaction = self.store.begin().await?;
+        let mut transaction = self.store.db().begin().await?;
         for (partition, (old, new)) in (0i64..).zip(self.stored.iter().zip(next)).filter(|(_, (old, new))| old != new) {
-            let query = sqlx::query(MOVE).bind(new.cast_signed()).bind(R::MODEL.as_str()).bind(partition).bind(old.cast_signed());
-            if query.execute(&mut *transaction).await?.rows_affected() != 1 {
+            let values = [new.cast_signed().into(), R::MODEL.as_str().into(), partition.into(), old.cast_signed().into()];
+            if transaction.execute(MOVE, values).await? != 1 {
                 transaction.rollback().await?;
                 return Ok(Committed::Moved);
             }

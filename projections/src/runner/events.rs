@@ -5,15 +5,13 @@ use std::future::Future;
 
 use atelier_domain::{Stage, Status};
 use atelier_schemas::{Customer, Event, EventData, Item, TimeMs};
-use sqlx::AnyConnection;
-use sqlx::any::AnyRow;
+use atelier_store::{Columns, Row, Table, Transaction, Value};
 use uuid::Uuid;
 
 use super::cache::{Cache, Entry};
 use super::commit::{Applied, ReadModel};
 use super::parking::{self, PARKED, park};
 use super::source::Decoded;
-use crate::store::{Columns, Table, Value};
 use crate::{Error, Model};
 
 /// A read model with one row per order.
@@ -28,7 +26,7 @@ pub(crate) trait EventModel: Send + 'static {
 
     /// The table of orders; its first column is the id.
     fn table() -> &'static Table;
-    fn read(row: &AnyRow) -> Result<(Uuid, Self::Row), Error>;
+    fn read(row: &Row) -> Result<(Uuid, Self::Row), Error>;
     fn write(row: &Self::Row) -> Vec<Value>;
     fn version(row: &Self::Row) -> i64;
     /// The row of a new order, before its first event is applied; `None` when it is not this model's.
@@ -36,7 +34,7 @@ pub(crate) trait EventModel: Send + 'static {
     /// Applies the next event, the first one too.
     fn evolve(row: &mut Self::Row, event: &Event, extra: &mut Self::Extra);
     /// Writes that; most models have nothing else.
-    fn write_extra(_: &mut AnyConnection, _: Self::Extra) -> impl Future<Output = Result<(), Error>> + Send {
+    fn write_extra(_: &mut Transaction, _: Self::Extra) -> impl Future<Output = Result<(), Error>> + Send {
         std::future::ready(Ok(()))
     }
 }
@@ -71,9 +69,9 @@ impl<M: EventModel> ReadModel for Events<M> {
     const MODEL: Model = M::MODEL;
     type Body = Event;
 
-    async fn apply(&mut self, connection: &mut AnyConnection, records: &[Decoded<Event>]) -> Result<Applied, Error> {
+    async fn apply(&mut self, transaction: &mut Transaction, records: &[Decoded<Event>]) -> Result<Applied, Error> {
         self.staged.clear();
-        self.load(connection, records).await?;
+        self.load(transaction, records).await?;
         let mut applied = Applied::default();
         let mut extra = M::Extra::default();
         let mut touched = HashSet::new();
@@ -95,7 +93,7 @@ impl<M: EventModel> ReadModel for Events<M> {
                 }
                 Ok(None) => applied.records += 1,
                 Err(reason) => {
-                    park(connection, M::MODEL, record, &reason).await?;
+                    park(transaction, M::MODEL, record, &reason).await?;
                     applied.note(M::MODEL, record, &reason);
                     self.any_parked = Some(true);
                     // What its earlier events made of the order stays and is written below.
@@ -103,20 +101,20 @@ impl<M: EventModel> ReadModel for Events<M> {
                         && let Some(Entry::Row(row)) = self.staged.insert(id, Entry::Parked)
                         && touched.remove(&id)
                     {
-                        M::table().write(connection, vec![M::write(&row)]).await?;
+                        M::table().write(transaction, vec![M::write(&row)]).await?;
                     }
                 }
             }
         }
         for (key, records) in skipped {
-            parking::skip(connection, M::MODEL, key, records).await?;
+            parking::skip(transaction, M::MODEL, key, records).await?;
         }
         let rows = touched.iter().filter_map(|id| match self.staged.get(id) {
             Some(Entry::Row(row)) => Some(M::write(row)),
             _ => None,
         });
-        M::table().write(connection, rows.collect()).await?;
-        M::write_extra(connection, extra).await?;
+        M::table().write(transaction, rows.collect()).await?;
+        M::write_extra(transaction, extra).await?;
         Ok(applied)
     }
 
@@ -142,7 +140,7 @@ impl<M: EventModel> ReadModel for Events<M> {
 
 impl<M: EventModel> Events<M> {
     /// Brings what is known of the records' orders into `staged`.
-    async fn load(&mut self, connection: &mut AnyConnection, records: &[Decoded<Event>]) -> Result<(), Error> {
+    async fn load(&mut self, transaction: &mut Transaction, records: &[Decoded<Event>]) -> Result<(), Error> {
         let mut missing = Vec::new();
         for id in records.iter().filter_map(|record| Uuid::parse_str(&record.key).ok()) {
             if self.staged.contains_key(&id) {
@@ -157,17 +155,17 @@ impl<M: EventModel> Events<M> {
         if missing.is_empty() {
             return Ok(());
         }
-        for row in M::table().read(connection, &missing).await? {
+        for row in M::table().read(transaction, &missing).await? {
             let (id, row) = M::read(&row)?;
             self.staged.insert(id, Entry::Row(row));
         }
         let any = match self.any_parked {
             Some(any) => any,
-            None => parking::any(connection, M::MODEL).await?,
+            None => parking::any(transaction, M::MODEL).await?,
         };
         self.any_parked = Some(any);
         if any {
-            for row in PARKED.read(connection, &missing).await? {
+            for row in PARKED.read(transaction, &missing).await? {
                 let mut columns = Columns::of(&row);
                 let (key, model) = (columns.text()?, columns.text()?);
                 if let (Ok(id), true) = (Uuid::parse_str(&key), model == M::MODEL.as_str()) {

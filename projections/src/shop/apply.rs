@@ -1,15 +1,13 @@
 //! How an event changes an order and its timeline.
 
 use atelier_schemas::{Event, EventData};
-use sqlx::AnyConnection;
-use sqlx::any::AnyRow;
+use atelier_store::{Conflict, Row, Table, Transaction, Value};
 use uuid::Uuid;
 
 use super::detail::detail;
 use super::row::{ORDERS, OrderRow};
 use crate::runner::{EventModel, New};
 use crate::show::{StoredPrice, json_strings};
-use crate::store::{Conflict, Table, Value};
 use crate::{Error, ItemView, Model, ModelView};
 
 static TIMELINE: Table =
@@ -28,7 +26,7 @@ impl EventModel for Shop {
         &ORDERS
     }
 
-    fn read(row: &AnyRow) -> Result<(Uuid, OrderRow), Error> {
+    fn read(row: &Row) -> Result<(Uuid, OrderRow), Error> {
         let row = OrderRow::read(row)?;
         Ok((row.order_id, row))
     }
@@ -101,7 +99,7 @@ impl EventModel for Shop {
         }
     }
 
-    async fn write_extra(connection: &mut AnyConnection, timeline: Self::Extra) -> Result<(), Error> {
-        TIMELINE.write(connection, timeline).await
+    async fn write_extra(transaction: &mut Transaction, timeline: Self::Extra) -> Result<(), Error> {
+        Ok(TIMELINE.write(transaction, timeline).await?)
     }
 }

@@ -1,11 +1,11 @@
 //! What is asked about one order.
 
+use atelier_store::{Columns, Select};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
 use super::view::{OrderView, TimelineEntry};
 use crate::show::rfc3339;
-use crate::store::{Columns, Select};
 use crate::{Error, Queries};
 
 /// Lines of a timeline given out at most: the first ones.
@@ -18,7 +18,7 @@ impl Queries {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn order(&self, id: Uuid) -> Result<Option<OrderView>, Error> {
-        let row = Select::from(&ORDERS, "").push("order_id = ?", [id.into()]).first(&self.store).await?;
+        let row = Select::from(&ORDERS, "").push("order_id = ?", [id.into()]).first(self.store.db()).await?;
         row.map(|row| OrderRow::read(&row).map(OrderRow::view)).transpose()
     }
 
@@ -28,7 +28,7 @@ impl Queries {
     /// [`Error::Unavailable`].
     pub async fn timeline(&self, id: Uuid) -> Result<Vec<TimelineEntry>, Error> {
         let select = Select::text("SELECT version, type, at, actor_role, actor_name, status, detail FROM shop_timeline WHERE ");
-        let rows = select.push("order_id = ? ORDER BY version LIMIT ?", [id.into(), TIMELINE_LIMIT.into()]).all(&self.store).await?;
+        let rows = select.push("order_id = ? ORDER BY version LIMIT ?", [id.into(), TIMELINE_LIMIT.into()]).all(self.store.db()).await?;
         let entries = rows.iter().map(|row| {
             let mut columns = Columns::of(row);
             Ok(TimelineEntry {
@@ -51,7 +51,7 @@ impl Queries {
         let select = Select::text("SELECT order_id FROM shop_orders WHERE ");
         let select =
             select.push("tracking = ? AND carrier = ? ORDER BY updated_at DESC, order_id LIMIT 1", [tracking.into(), carrier.into()]);
-        select.first(&self.store).await?.map(|row| Columns::of(&row).id()).transpose()
+        Ok(select.first(self.store.db()).await?.map(|row| Columns::of(&row).id()).transpose()?)
     }
 
     /// Channel and client an order came from: whose it is.
@@ -60,7 +60,7 @@ impl Queries {
     /// [`Error::Unavailable`].
     pub async fn owner_of(&self, id: Uuid) -> Result<Option<(String, String)>, Error> {
         let select = Select::text("SELECT channel, client FROM shop_orders WHERE ").push("order_id = ?", [id.into()]);
-        let row = select.first(&self.store).await?;
+        let row = select.first(self.store.db()).await?;
         row.map(|row| {
             let mut columns = Columns::of(&row);
             Ok((columns.text()?, columns.text()?))

@@ -1,10 +1,9 @@
 //! A row of `shop_orders`.
 
-use sqlx::any::AnyRow;
+use atelier_store::{Columns, Conflict, Row, Table, Value};
 use uuid::Uuid;
 
 use crate::show::{StoredPrice, rfc3339, strings};
-use crate::store::{Columns, Conflict, Table, Value};
 use crate::{Error, ItemView, ModelView, OrderView};
 
 #[rustfmt::skip]
@@ -43,7 +42,7 @@ pub(crate) struct OrderRow {
 }
 
 impl OrderRow {
-    pub(super) fn read(row: &AnyRow) -> Result<Self, Error> {
+    pub(super) fn read(row: &Row) -> Result<Self, Error> {
         let mut columns = Columns::of(row);
         Ok(Self {
             order_id: columns.id()?,

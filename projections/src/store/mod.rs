@@ -1,45 +1,29 @@
-//! The seam to a database: SQLite in a file or PostgreSQL, one SQL text for both.
-//!
-//! Two pools: connections that only read, and those of the runner that write (SQLite: one). An address
-//! that is wrong and a database that is not there are told at [`Store::open`], within
-//! [`OPEN_LIMIT`]; one that goes away later makes each call fail within a few seconds and comes back by
-//! itself.
-
-mod address;
-mod dialect;
-mod migrations;
-mod select;
-mod table;
-mod value;
+//! The read models' database, and who is told when it changes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Transaction};
+use atelier_store::{Columns, Durability, Row, Schema, Select};
 use tokio::sync::watch;
 
 use crate::{Error, Queries};
-use address::Address;
-use dialect::{Dialect, Use};
-use migrations::Failure;
 
-pub(crate) use dialect::refuses_values;
-pub(crate) use select::Select;
-pub(crate) use table::{Conflict, Table};
-pub(crate) use value::{Columns, Value};
-
-/// Connecting and migrating may take this long at start.
-pub const OPEN_LIMIT: Duration = Duration::from_secs(15);
-/// A question waits this long for a connection.
-const READER_WAIT: Duration = Duration::from_secs(2);
-/// The runner waits this long; on SQLite the read models take turns.
-const WRITER_WAIT: Duration = Duration::from_secs(10);
-
-/// A connection not used for so long is asked whether it lives.
-const RESTED: Duration = Duration::from_secs(1);
+/// Each read model owns its migrations; this is the order they run in. Read models come back from the log,
+/// with their offsets, so no commit waits for the disk.
+const SCHEMA: Schema = Schema {
+    name: "projection",
+    migrations: &[
+        ("store/1", include_str!("migration.sql")),
+        ("shop/1", include_str!("../shop/migration.sql")),
+        ("queue/1", include_str!("../queue/migration.sql")),
+        ("crm/1", include_str!("../crm/migration.sql")),
+        ("partner/1", include_str!("../partner/migration.sql")),
+        ("outcomes/1", include_str!("../outcomes/migration.sql")),
+        ("gaps/1", include_str!("../gaps/migration.sql")),
+    ],
+    durability: Durability::Rebuilt,
+};
 
 /// A database with the read models' tables. Clones share the connections.
 #[derive(Clone)]
@@ -48,9 +32,7 @@ pub struct Store {
 }
 
 struct Inner {
-    address: Address,
-    readers: AnyPool,
-    writers: AnyPool,
+    db: atelier_store::Store,
     changes: watch::Sender<u64>,
     /// A runner in this process says when something changed; nobody has to look.
     told: AtomicBool,
@@ -63,46 +45,10 @@ impl Store {
     /// `postgres://user:password@host:port/database` and makes the tables.
     ///
     /// # Errors
-    /// [`Error::Address`], [`Error::Unreachable`] within [`OPEN_LIMIT`], [`Error::Mismatch`].
+    /// [`Error::Address`], [`Error::Unreachable`] within [`atelier_store::OPEN_LIMIT`], [`Error::Mismatch`].
     pub async fn open(url: &str) -> Result<Self, Error> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
-        let address = Address::parse(url)?;
-        if let Some(folder) = address.file.as_ref().and_then(|file| file.parent()).filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| address.unreachable(&format!("{}: {error}", folder.display())))?;
-        }
-        let options: AnyConnectOptions = address
-            .url
-            .parse()
-            .map_err(|error: sqlx::Error| Error::Address { address: address.shown.clone(), detail: error.to_string() })?;
-        let options = options.disable_statement_logging();
-        match tokio::time::timeout(OPEN_LIMIT, prepare(&options, address.dialect)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(Failure::Database(error))) => return Err(address.unreachable(&error.to_string())),
-            Ok(Err(Failure::Edited(name))) => {
-                let detail = format!("its migration {name} was applied with another text");
-                return Err(Error::Mismatch { address: address.shown, detail });
-            }
-            Err(_) => return Err(address.unreachable(&format!("no answer within {} s", OPEN_LIMIT.as_secs()))),
-        }
-        let dialect = address.dialect;
-        let pool = |used: Use, wait: Duration| {
-            AnyPoolOptions::new()
-                .max_connections(dialect.connections(used))
-                .acquire_timeout(wait)
-                .test_before_acquire(false)
-                .before_acquire(|connection, met| Box::pin(async move { ask_when_rested(connection, met.idle_for).await }))
-                .after_connect(move |connection, _| Box::pin(async move { connection.execute(dialect.prepare(used)).await.map(drop) }))
-                .connect_lazy_with(options.clone())
-        };
-        let inner = Inner {
-            readers: pool(Use::Read, READER_WAIT),
-            writers: pool(Use::Write, WRITER_WAIT),
-            address,
-            changes: watch::channel(0).0,
-            told: AtomicBool::new(false),
-            looking: AtomicBool::new(false),
-        };
+        let db = atelier_store::Store::open(url, &SCHEMA).await?;
+        let inner = Inner { db, changes: watch::channel(0).0, told: AtomicBool::new(false), looking: AtomicBool::new(false) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -111,11 +57,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] within a few seconds.
     pub async fn ping(&self) -> Result<(), Error> {
-        let asked = tokio::time::timeout(READER_WAIT, async {
-            self.reader().await?.execute("SELECT 1").await?;
-            Ok(())
-        });
-        asked.await.unwrap_or_else(|_| Err(Error::Unavailable(format!("{} does not answer", self.inner.address.shown))))
+        Ok(self.db().ping().await?)
     }
 
     /// What may be asked.
@@ -125,16 +67,12 @@ impl Store {
 
     /// The address without its password.
     pub fn address(&self) -> &str {
-        &self.inner.address.shown
+        self.db().address()
     }
 
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Any>, Error> {
-        Ok(self.inner.readers.acquire().await?)
-    }
-
-    /// A transaction that may write.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Any>, Error> {
-        Ok(self.inner.writers.begin_with(self.inner.address.dialect.begin()).await?)
+    /// The database itself.
+    pub(crate) fn db(&self) -> &atelier_store::Store {
+        &self.inner.db
     }
 
     /// A runner in this process applies this store's read models (or no longer does).
@@ -159,7 +97,7 @@ impl Store {
 }
 
 /// Bumps `changes` when the stored offsets move.
-async fn look(inner: std::sync::Weak<Inner>) {
+async fn look(inner: Weak<Inner>) {
     const EVERY: Duration = Duration::from_millis(50);
     let mut last = None;
     loop {
@@ -173,9 +111,9 @@ async fn look(inner: std::sync::Weak<Inner>) {
             }
         }
         let store = Store { inner };
-        let found = Select::text("SELECT model, log_partition, next FROM offsets ORDER BY model, log_partition").all(&store).await;
+        let found = Select::text("SELECT model, log_partition, next FROM offsets ORDER BY model, log_partition").all(store.db()).await;
         let Ok(rows) = found else { continue };
-        let now: Vec<i64> = rows.iter().filter_map(|row| sqlx::Row::try_get(row, 2).ok()).collect();
+        let now: Vec<i64> = rows.iter().filter_map(|row| position(row).ok()).collect();
         // The first look is a change too: something may have happened since somebody began to listen.
         if last.as_ref() != Some(&now) {
             last = Some(now);
@@ -184,36 +122,8 @@ async fn look(inner: std::sync::Weak<Inner>) {
     }
 }
 
-/// A connection that was used a moment ago is taken to live: asking would double the cost of a small
-/// question. When it does not, one call fails.
-async fn ask_when_rested(connection: &mut AnyConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
-    if idle_for >= RESTED {
-        connection.ping().await?;
-    }
-    Ok(true)
-}
-
-async fn prepare(options: &AnyConnectOptions, dialect: Dialect) -> Result<(), Failure> {
-    let mut connection = AnyConnection::connect_with(options).await?;
-    // Two processes that turn a new file to WAL at once: one is told it is busy, whatever its timeout.
-    while let Err(error) = connection.execute(dialect.prepare(Use::Write)).await {
-        let busy = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| matches!(&*code, "5" | "261" | "517"));
-        if !busy {
-            return Err(error.into());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    migrations::run(&mut connection, dialect).await?;
-    connection.close().await?;
-    Ok(())
-}
-
-impl Address {
-    fn unreachable(&self, detail: &str) -> Error {
-        let fix = match self.dialect {
-            Dialect::Sqlite => "check that the folder exists, may be written to and has space left",
-            Dialect::Postgres => "check host, port, user, password and database, and that the server is running",
-        };
-        Error::Unreachable { address: self.shown.clone(), detail: detail.to_owned(), fix }
-    }
+fn position(row: &Row) -> Result<i64, Error> {
+    let mut columns = Columns::of(row);
+    let (_model, _partition) = (columns.text()?, columns.int()?);
+    Ok(columns.int()?)
 }

@@ -12,6 +12,9 @@ use crate::translate::{self, to_wire};
 /// Room an event or outcome may need beyond the command that caused it.
 const ENVELOPE_ROOM_BYTES: usize = 16 * 1024;
 
+/// Why nothing is decided on an order that is set aside.
+const PARKED: &str = "parked";
+
 pub(super) fn decide(state: &mut PartitionState, commands: &[Record], now: TimeMs) -> Result<Transaction, closed::Error> {
     let mut transaction = Transaction {
         partition: state.settings.partition,
@@ -87,7 +90,9 @@ fn one(
         Some(known) if !command.dry_run => known.clone(),
         _ => {
             let result = decided(state, transaction, &command, data, digest, record.payload.len(), now)?;
-            if matches!(result, OutcomeResult::Refused { .. }) && !command.dry_run {
+            // What is refused because the order is set aside may be asked again once it is back.
+            let lasts = matches!(&result, OutcomeResult::Refused { code, .. } if code != PARKED);
+            if lasts && !command.dry_run {
                 state.refusals.remember(command.command_id, digest, result.clone());
             }
             result
@@ -126,7 +131,7 @@ fn decided(
         && let Some(parked) = state.parked.get(&command.order_id.to_string())
     {
         let detail = format!("the order is set aside: its record at offset {} cannot be read: {}", parked.offset, parked.reason);
-        return Ok(refused("parked", detail, "an engineer has to repair it (`atelier parked`); nothing was changed".into()));
+        return Ok(refused(PARKED, detail, "an engineer has to repair it (`atelier parked`); nothing was changed".into()));
     }
     asked(state, transaction, command, data, digest, now)
 }
@@ -153,7 +158,7 @@ fn skip(
     };
     if let Err(reason) = parked::reopen(state, &key, offsets)? {
         let fix = "name every record of the order that cannot be read; nothing was changed".into();
-        return Ok(refused("parked", reason, fix));
+        return Ok(refused(PARKED, reason, fix));
     }
     let due = state.open.get(&id).and_then(|order| state.due_of(order));
     state.timers.moved(id, None, due);

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use sqlx::AnyConnection;
-
 /// Which database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -18,18 +16,23 @@ pub(crate) enum Use {
     Write,
 }
 
+/// Whether what was committed has to outlive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It comes back from elsewhere: the last transactions may be lost with the machine's power (all of each,
+    /// and none before a later one that stayed). No commit waits for the disk.
+    Rebuilt,
+    /// It is kept here only: a commit waits for the disk.
+    Kept,
+}
+
 /// Taken while migrating, so that of two processes that open one database one waits.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7303014151)";
 
 impl Dialect {
-    /// Of an open connection.
-    pub(super) fn of(connection: &AnyConnection) -> Self {
-        if connection.backend_name() == "SQLite" { Dialect::Sqlite } else { Dialect::Postgres }
-    }
-
     /// The place of the nth value, from 1, in a long statement. SQLite knows `$n` too, but as a name it
     /// looks up among all others for each value.
-    pub(super) fn place(self, nth: usize) -> String {
+    pub(crate) fn place(self, nth: usize) -> String {
         match self {
             Dialect::Sqlite => "?".into(),
             Dialect::Postgres => format!("${nth}"),
@@ -46,7 +49,7 @@ impl Dialect {
     }
 
     /// Run first inside the transaction that migrates.
-    pub(super) fn migration_lock(self) -> Option<&'static str> {
+    pub(crate) fn migration_lock(self) -> Option<&'static str> {
         match self {
             Dialect::Sqlite => None, // BEGIN IMMEDIATE is the lock
             Dialect::Postgres => Some(MIGRATION_LOCK),
@@ -54,7 +57,7 @@ impl Dialect {
     }
 
     /// Connections of one kind at most. SQLite has one writer.
-    pub(super) fn connections(self, used: Use) -> u32 {
+    pub(crate) fn connections(self, used: Use) -> u32 {
         match (self, used) {
             (Dialect::Sqlite, Use::Write) => 1,
             (Dialect::Sqlite, Use::Read) => 4,
@@ -63,23 +66,38 @@ impl Dialect {
         }
     }
 
-    /// Run on every new connection. A read model's last transactions may be lost with the machine's
-    /// power: its offset is lost with them and they are applied again, so no commit waits for the disk.
+    /// Makes a transaction wait for others that lock the same name.
+    pub(crate) fn lock(self) -> Option<&'static str> {
+        match self {
+            Dialect::Sqlite => None, // BEGIN IMMEDIATE is the lock
+            Dialect::Postgres => Some("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"),
+        }
+    }
+
+    /// Run on every new connection.
     ///
-    /// Every statement here has its index. PostgreSQL would plan those of a new store for empty tables and
-    /// keep reading whole tables while they grow; SQLite would copy its log back after each large batch.
-    pub(super) fn prepare(self, used: Use) -> &'static str {
-        match (self, used) {
-            (Dialect::Sqlite, Use::Write) => {
+    /// Every statement is expected to have its index. PostgreSQL would plan those of a new store for empty
+    /// tables and keep reading whole tables while they grow; SQLite would copy its log back after each large batch.
+    pub(crate) fn prepare(self, used: Use, durability: Durability) -> &'static str {
+        match (self, used, durability) {
+            (Dialect::Sqlite, Use::Write, Durability::Rebuilt) => {
                 "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000; \
                  PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864"
             }
-            (Dialect::Sqlite, Use::Read) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = 1; PRAGMA cache_size = -8000",
-            (Dialect::Postgres, Use::Write) => {
+            (Dialect::Sqlite, Use::Write, Durability::Kept) => {
+                "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8000; \
+                 PRAGMA journal_size_limit = 67108864"
+            }
+            (Dialect::Sqlite, Use::Read, _) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = 1; PRAGMA cache_size = -8000",
+            (Dialect::Postgres, Use::Write, Durability::Rebuilt) => {
                 "SET synchronous_commit = off; SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'; \
                  SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan"
             }
-            (Dialect::Postgres, Use::Read) => {
+            (Dialect::Postgres, Use::Write, Durability::Kept) => {
+                "SET synchronous_commit = on; SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'; \
+                 SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan"
+            }
+            (Dialect::Postgres, Use::Read, _) => {
                 "SET statement_timeout = '5s'; SET default_transaction_read_only = on; SET enable_seqscan = off"
             }
         }

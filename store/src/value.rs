@@ -9,8 +9,10 @@ use crate::Error;
 
 /// A value on its way into a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Value {
+pub enum Value {
+    /// `TEXT`, or `NULL` where a text would stand.
     Text(Option<String>),
+    /// `BIGINT`, or `NULL` where a number would stand.
     Int(Option<i64>),
 }
 
@@ -66,14 +68,16 @@ impl From<&Option<String>> for Value {
     }
 }
 
-/// Reads the columns of a row one after the other.
-pub(crate) struct Columns<'r> {
+/// Reads the columns of a row one after the other. Each call fails with [`Error::Broken`] where the column
+/// holds something else.
+pub struct Columns<'r> {
     row: &'r AnyRow,
     next: usize,
 }
 
 impl<'r> Columns<'r> {
-    pub(crate) fn of(row: &'r AnyRow) -> Self {
+    /// Of a row, from its first column.
+    pub fn of(row: &'r AnyRow) -> Self {
         Self { row, next: 0 }
     }
 
@@ -82,31 +86,55 @@ impl<'r> Columns<'r> {
         self.next - 1
     }
 
-    pub(crate) fn text(&mut self) -> Result<String, Error> {
+    /// The next column, a text.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub fn text(&mut self) -> Result<String, Error> {
         let at = self.at();
         Ok(self.row.try_get(at)?)
     }
 
-    pub(crate) fn optional_text(&mut self) -> Result<Option<String>, Error> {
+    /// The next column, a text or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub fn optional_text(&mut self) -> Result<Option<String>, Error> {
         let at = self.at();
         Ok(self.row.try_get(at)?)
     }
 
-    pub(crate) fn int(&mut self) -> Result<i64, Error> {
+    /// The next column, a number.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub fn int(&mut self) -> Result<i64, Error> {
         let at = self.at();
         Ok(self.row.try_get(at)?)
     }
 
-    pub(crate) fn optional_int(&mut self) -> Result<Option<i64>, Error> {
+    /// The next column, a number or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub fn optional_int(&mut self) -> Result<Option<i64>, Error> {
         let at = self.at();
         Ok(self.row.try_get(at)?)
     }
 
-    pub(crate) fn flag(&mut self) -> Result<bool, Error> {
+    /// The next column, 0 or 1.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub fn flag(&mut self) -> Result<bool, Error> {
         Ok(self.int()? != 0)
     }
 
-    pub(crate) fn id(&mut self) -> Result<Uuid, Error> {
+    /// The next column, the text of an id.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub fn id(&mut self) -> Result<Uuid, Error> {
         let text = self.text()?;
         text.parse().map_err(|_| Error::Broken(format!("{text:?} is stored where an id belongs")))
     }

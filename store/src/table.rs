@@ -5,12 +5,10 @@
 
 use std::sync::OnceLock;
 
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use super::dialect::Dialect;
-use super::value::Value;
-use crate::Error;
+use crate::dialect::Dialect;
+use crate::{Error, Transaction, Value};
 
 /// Rows per statement, largest first. 64 rows of 25 columns stay far below both databases' limit of
 /// parameters (32,766 and 65,535).
@@ -18,7 +16,7 @@ const SIZES: [usize; 3] = [64, 8, 1];
 
 /// What to do with a row whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Conflict {
+pub enum Conflict {
     /// The new row replaces it.
     Replace,
     /// The old row stays.
@@ -39,7 +37,7 @@ impl Statements {
 }
 
 /// A table and its prepared statements.
-pub(crate) struct Table {
+pub struct Table {
     name: &'static str,
     columns: &'static [&'static str],
     /// So many of the first columns are the key.
@@ -50,7 +48,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) const fn new(name: &'static str, columns: &'static [&'static str], keys: usize, conflict: Conflict) -> Self {
+    /// The first `keys` columns are the key of a row.
+    pub const fn new(name: &'static str, columns: &'static [&'static str], keys: usize, conflict: Conflict) -> Self {
         Self { name, columns, keys, conflict, upserts: Statements::new(), selects: Statements::new() }
     }
 
@@ -80,9 +79,12 @@ impl Table {
         )
     }
 
-    /// Writes the rows. No key may come twice.
-    pub(crate) async fn write(&self, connection: &mut AnyConnection, rows: Vec<Vec<Value>>) -> Result<(), Error> {
-        let dialect = Dialect::of(connection);
+    /// Writes the rows, each with a value per column. No key may come twice.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when a constraint does not hold, [`Error::Unavailable`].
+    pub async fn write(&self, transaction: &mut Transaction, rows: Vec<Vec<Value>>) -> Result<(), Error> {
+        let dialect = transaction.dialect;
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
             let slot = SIZES.iter().position(|size| *size <= rows.len()).unwrap_or(SIZES.len() - 1);
@@ -91,14 +93,17 @@ impl Table {
             for value in rows.by_ref().take(SIZES[slot]).flatten() {
                 query = value.bind(query);
             }
-            query.execute(&mut *connection).await?;
+            query.execute(&mut *transaction.inner).await?;
         }
         Ok(())
     }
 
     /// Reads the rows whose first column is one of `keys`.
-    pub(crate) async fn read(&self, connection: &mut AnyConnection, keys: &[Value]) -> Result<Vec<AnyRow>, Error> {
-        let dialect = Dialect::of(connection);
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn read(&self, transaction: &mut Transaction, keys: &[Value]) -> Result<Vec<AnyRow>, Error> {
+        let dialect = transaction.dialect;
         let mut found = Vec::with_capacity(keys.len());
         let mut rest = keys;
         while !rest.is_empty() {
@@ -113,7 +118,7 @@ impl Table {
             for key in now {
                 query = key.clone().bind(query);
             }
-            found.extend(query.fetch_all(&mut *connection).await?);
+            found.extend(query.fetch_all(&mut *transaction.inner).await?);
         }
         Ok(found)
     }

@@ -2,23 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dialect::Dialect;
 use crate::Error;
+use crate::dialect::Dialect;
 
 /// An address that was understood.
 #[derive(Clone)]
-pub(super) struct Address {
+pub(crate) struct Address {
     /// For the driver.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// For people: no password.
-    pub(super) shown: String,
-    pub(super) dialect: Dialect,
+    pub(crate) shown: String,
+    pub(crate) dialect: Dialect,
     /// The file of an SQLite store.
-    pub(super) file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
 }
 
 impl Address {
-    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let bad = |detail: &str| Error::Address { address: without_password(text), detail: detail.into() };
         if let Some(rest) = text.strip_prefix("sqlite:") {
             let path = rest.strip_prefix("//").unwrap_or(rest);
