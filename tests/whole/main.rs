@@ -9,5 +9,5 @@ mod crashes;
 mod demo;
 mod filled;
 mod gaps;
-mod independent;
+mod judge;
 mod roles;
