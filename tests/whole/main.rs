@@ -4,6 +4,7 @@
 
 mod architecture;
 mod audit;
+mod chaos;
 mod command_line;
 mod crashes;
 mod demo;
