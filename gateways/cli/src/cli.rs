@@ -41,6 +41,17 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  atelier demo\n  atelier demo --models ~/models --orders 40\n  atelier demo --keep-running\n  \
 atelier demo --log kafka://127.0.0.1:9092 --store postgres://… --separate")]
     Demo(DemoArgs),
+    /// Kills, pauses and restarts roles of its own under load, then proves that nothing is missing
+    ///
+    /// It starts every process that it harms, and harms no other. On Kafka it works under a topic prefix of its
+    /// own, which stays there afterwards, and wants an empty database; broker and database are left alone.
+    #[command(
+        after_help = "Exit codes: 0 everything came back and nothing is missing, 1 a rule was broken (it is named), 2 could not do it.\n\nExamples:\n  \
+atelier chaos                                  20 faults on the embedded log, in a temporary folder\n  atelier chaos --seed 7 --faults 100\n  \
+atelier chaos --seed 7 --plan                  what seed 7 would do\n  \
+atelier chaos --log kafka://127.0.0.1:9092 --store postgres://atelier@127.0.0.1/empty"
+    )]
+    Chaos(ChaosArgs),
     /// Decides: owns a share of the command partitions
     #[command(after_help = "Example:\n  atelier engine --log kafka://k1:9092 --instance engine-a")]
     Engine(RoleArgs),
@@ -108,6 +119,7 @@ impl Command {
             Command::Audit(args) if args.every.is_some() => Voice::Role,
             Command::Up(_) | Command::Engine(_) | Command::Projections(_) | Command::Pricing(_) | Command::Gateway(_) => Voice::Role,
             Command::Demo(_)
+            | Command::Chaos(_)
             | Command::Audit(_)
             | Command::Gaps(_)
             | Command::Order(_)
@@ -170,6 +182,28 @@ pub(crate) struct DemoArgs {
     /// Write every acknowledged command to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) acks: Option<PathBuf>,
+    /// The load of a trial: place orders until standard input ends, play them to their end; the audit is the trial's
+    #[arg(long, hide = true, requires = "url")]
+    pub(crate) trial: bool,
+    /// Between two orders (for trials)
+    #[arg(long, default_value_t = 0, value_name = "MS", hide = true)]
+    pub(crate) pace_ms: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChaosArgs {
+    /// Faults and load are drawn from this number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Faults to inflict
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
+    pub(crate) faults: u32,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Machine-readable; progress goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 //! nowhere else.
 
 mod audit;
+mod chaos;
 mod cli;
 mod config_file;
 mod demo;
@@ -58,6 +59,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => roles::up(&settings, &args).await,
         Command::Demo(args) => demo::run(&settings, &args).await,
+        Command::Chaos(args) => chaos::run(&settings, &args).await,
         Command::Engine(args) => roles::engine(&settings, &args).await,
         Command::Projections(args) => roles::projections(&settings, &args).await,
         Command::Pricing(args) => roles::pricing(&settings, &args).await,

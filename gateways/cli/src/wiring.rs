@@ -1,7 +1,7 @@
 //! From settings to the ports: log, store, object store, policy, price book.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use atelier_blobs::Blobs;
@@ -27,9 +27,27 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
+/// For trials: the clock of this process goes so many milliseconds ahead, or behind where negative.
+const SKEW: &str = "ATELIER_CLOCK_SKEW_MS";
+
 /// The clock of the process: the one place that asks the machine for the time of day.
 pub(crate) fn clock() -> Arc<dyn Fn() -> i64 + Send + Sync> {
-    Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
+    static SKEW_MS: LazyLock<i64> = LazyLock::new(skew_ms);
+    Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64) + *SKEW_MS)
+}
+
+fn skew_ms() -> i64 {
+    let Ok(text) = std::env::var(SKEW) else { return 0 };
+    match text.parse() {
+        Ok(skew_ms) => {
+            tracing::warn!(skew_ms, "the clock of this process is wrong on purpose");
+            skew_ms
+        }
+        Err(_) => {
+            tracing::warn!("{SKEW} is no number of milliseconds; the clock is left as it is");
+            0
+        }
+    }
 }
 
 /// The metrics of the process.

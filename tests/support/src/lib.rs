@@ -10,6 +10,6 @@ mod postgres;
 mod process;
 mod scratch;
 
-pub use kafka::Kafka;
+pub use kafka::{Cluster, Kafka, Ports};
 pub use postgres::Postgres;
 pub use scratch::free_port;

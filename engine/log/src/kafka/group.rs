@@ -1,5 +1,6 @@
 //! The consumer group that shares out the command partitions, as one of its members sees it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ pub(super) enum Change {
 struct Context {
     watch: Watch,
     changes: Mutex<Vec<Change>>,
+    /// The session ran out, and no partition was given since.
+    lost: AtomicBool,
 }
 watched!(Context);
 
@@ -40,7 +43,9 @@ impl ConsumerContext for Context {
     fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         let cooperative = matches!(client.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let numbers = partitions.elements().iter().map(|element| element.partition().unsigned_abs()).collect();
-        let (change, result) = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+        let given = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        self.lost.store(!given && client.assignment_lost(), Ordering::Release);
+        let (change, result) = if given {
             // Where to go on is known only once the owner before is fenced. Until then at the end, where least
             // is fetched in vain.
             let result = partitions.set_all_offsets(Offset::End);
@@ -176,7 +181,9 @@ impl Group {
     pub(super) fn failure_of(&self, error: &KafkaError) -> Option<(Error, bool)> {
         let fatal = self.client.client().fatal_error();
         if let Some((code, reason)) = fatal {
-            if code == RDKafkaErrorCode::FencedInstanceId {
+            // A member whose session ran out joins again under its name, and where the coordinator has just changed it may
+            // do so twice and fence itself. Whether there is another process it learns by joining once more.
+            if code == RDKafkaErrorCode::FencedInstanceId && !self.client.context().lost.load(Ordering::Acquire) {
                 let text = format!(
                     "another process uses the same --instance and has taken the place of {}; give each process a name of its own",
                     self.name

@@ -374,8 +374,7 @@ fn unreadable(record: &Record, reason: String, now: TimeMs) -> Outcome {
         reason,
         "a command cannot be read; it is refused and the partition goes on"
     );
-    let place = format!("{}/{}/{}", record.topic, record.partition, record.offset);
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, place.as_bytes());
+    let id = Outcome::id_of_unreadable(record.partition, record.offset);
     Outcome {
         command_id: id,
         order_id: record.key.parse().unwrap_or(Uuid::nil()),
