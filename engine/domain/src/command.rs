@@ -6,29 +6,95 @@ use crate::{Action, Channel, Customer, Item, Model, Money, Quote, TimeMs};
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Command {
-    CreateOrder { channel: Channel, client: String, reference: Option<String>, customer: Option<Customer>, item: Item },
-    AttachModel { model: Model },
+    CreateOrder {
+        channel: Channel,
+        client: String,
+        reference: Option<String>,
+        customer: Option<Customer>,
+        item: Item,
+    },
+    AttachModel {
+        model: Model,
+    },
     SubmitOrder,
-    AcceptPricing { attempt: u32, worker: String },
-    HeartbeatPricing { attempt: u32, worker: String, progress_percent: u8 },
-    CompletePricing { attempt: u32, worker: String, quote: Quote },
-    FailPricing { attempt: u32, worker: String, failure: String, detail: String, retryable: bool },
-    QuoteOrder { price: Money, reason: String },
-    RepriceOrder { reason: String },
-    ApproveOrder { reason: Option<String> },
-    RejectOrder { reason: String },
+    AcceptPricing {
+        attempt: u32,
+        worker: String,
+    },
+    HeartbeatPricing {
+        attempt: u32,
+        worker: String,
+        progress_percent: u8,
+    },
+    CompletePricing {
+        attempt: u32,
+        worker: String,
+        quote: Quote,
+    },
+    FailPricing {
+        attempt: u32,
+        worker: String,
+        failure: String,
+        detail: String,
+        retryable: bool,
+    },
+    QuoteOrder {
+        price: Money,
+        reason: String,
+    },
+    RepriceOrder {
+        reason: String,
+    },
+    ApproveOrder {
+        reason: Option<String>,
+    },
+    RejectOrder {
+        reason: String,
+    },
     ClaimWork,
     StartWork,
     CompleteWork,
-    ReworkOrder { defect: String },
-    ReleaseWork { reason: String },
+    ReworkOrder {
+        defect: String,
+    },
+    ReleaseWork {
+        reason: String,
+    },
     PackOrder,
-    ShipOrder { carrier: String, tracking: String },
-    DeliverOrder { carrier: String, tracking: String, delivered_at: TimeMs },
-    CloseOrder { reason: String },
-    HoldOrder { reason: String },
-    ResumeOrder { reason: String },
-    CancelOrder { reason: String },
+    ShipOrder {
+        carrier: String,
+        tracking: String,
+    },
+    DeliverOrder {
+        carrier: String,
+        tracking: String,
+        delivered_at: TimeMs,
+    },
+    CloseOrder {
+        reason: String,
+    },
+    HoldOrder {
+        reason: String,
+    },
+    ResumeOrder {
+        reason: String,
+    },
+    CancelOrder {
+        reason: String,
+    },
+    /// Submit, and approve any price up to this one beforehand.
+    SubmitOrderUpTo {
+        price: Money,
+    },
+    /// The buyer approves the price, which it names.
+    AcceptQuote {
+        price: Money,
+    },
+    /// Something else is to be made, or from another model; it is priced anew.
+    AmendOrder {
+        item: Option<Item>,
+        model: Option<Model>,
+    },
 }
 
 impl Command {
@@ -37,7 +103,7 @@ impl Command {
         Some(match self {
             Command::CreateOrder { .. } => return None,
             Command::AttachModel { .. } => Action::AttachModel,
-            Command::SubmitOrder => Action::Submit,
+            Command::SubmitOrder | Command::SubmitOrderUpTo { .. } => Action::Submit,
             Command::AcceptPricing { .. } => Action::AcceptPricing,
             Command::HeartbeatPricing { .. } => Action::HeartbeatPricing,
             Command::CompletePricing { .. } => Action::CompletePricing,
@@ -58,6 +124,8 @@ impl Command {
             Command::HoldOrder { .. } => Action::Hold,
             Command::ResumeOrder { .. } => Action::Resume,
             Command::CancelOrder { .. } => Action::Cancel,
+            Command::AcceptQuote { .. } => Action::Accept,
+            Command::AmendOrder { .. } => Action::Amend,
         })
     }
 }

@@ -110,6 +110,15 @@ pub enum Event {
         policy: String,
         action: MissedAction,
     },
+    /// The buyer approves any price up to this one beforehand.
+    TermsAgreed {
+        approve_up_to: Money,
+    },
+    /// What is given takes the place of what was before; the price no longer holds.
+    OrderAmended {
+        item: Option<Item>,
+        model: Option<Model>,
+    },
 }
 
 /// What a missed deadline leads to. All but `Late` say that the order stands where it should have left.
