@@ -44,6 +44,7 @@ impl Queries {
             Model::Queue => "SELECT order_id, version, status, stage, held FROM queue_items WHERE ",
             Model::Crm => "SELECT order_id, version, status, stage, held FROM crm_orders WHERE ",
             Model::Partner => "SELECT order_id, version, status, stage, held FROM partner_orders WHERE ",
+            Model::Feed => "SELECT order_id, version, status, stage, held FROM feed_orders WHERE ",
             Model::Gaps => "SELECT order_id, version, status, stage, held FROM gap_orders WHERE ",
             Model::Outcomes => return Ok(Vec::new()),
         };

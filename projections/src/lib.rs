@@ -4,7 +4,7 @@
 //! its tables (`migration.sql`), how an event changes its rows (`apply`), what may be asked (`query`)
 //! and what is answered (`view`). [`shop`] holds the order as its buyer sees it and its timeline,
 //! [`queue`] the operators' work, [`crm`] the sellers' lists and the counts by status, [`partner`] the
-//! orders of one partner, [`gaps`] the orders that do not move or got lost, [`outcomes`] the answers to
+//! orders of one partner, [`feed`] what partners saw of them change by change, [`gaps`] the orders that do not move or got lost, [`outcomes`] the answers to
 //! commands.
 //!
 //! The [`Runner`] applies a batch of records and moves the model's stored offset in one database
@@ -15,6 +15,7 @@
 //! Deliberately absent: what may happen to an order. Events carry the order as it stands after them.
 
 pub mod crm;
+pub mod feed;
 pub mod gaps;
 pub mod outcomes;
 pub mod partner;
@@ -34,13 +35,14 @@ mod show;
 pub use crm::{CrmFilter, CrmOrder, CustomerView};
 pub use entries::{OrderEntry, OutcomeEntry};
 pub use error::Error;
+pub use feed::{FeedCursor, FeedEntry};
 pub use gaps::{BEHIND_AFTER, Behind, Cause, Gap, GapFilter, GapState, LastEvent, behind};
 pub use metrics::Metrics;
 pub use model::Model;
 pub use page::Page;
 pub use partner::{PartnerFilter, PartnerOrder};
 pub use queries::{Parked, Queries};
-pub use queue::{QueueFilter, QueueItem};
+pub use queue::{QueueFilter, QueueItem, QueueLane};
 pub use runner::{Fed, Feed, Runner, RunnerHandle};
 pub use shop::{ItemView, ModelView, OrderView, TimelineEntry};
 pub use show::{Price, PriceLine, allowed_for};

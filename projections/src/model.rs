@@ -13,6 +13,8 @@ pub enum Model {
     Crm,
     /// The orders of each partner.
     Partner,
+    /// What partners saw, change by change.
+    Feed,
     /// Orders that do not move or got lost.
     Gaps,
     /// The answers to commands.
@@ -21,7 +23,7 @@ pub enum Model {
 
 impl Model {
     /// All of them.
-    pub const ALL: &'static [Model] = &[Model::Shop, Model::Queue, Model::Crm, Model::Partner, Model::Gaps, Model::Outcomes];
+    pub const ALL: &'static [Model] = &[Model::Shop, Model::Queue, Model::Crm, Model::Partner, Model::Feed, Model::Gaps, Model::Outcomes];
 
     /// The name.
     pub const fn as_str(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Model {
             Model::Queue => "queue",
             Model::Crm => "crm",
             Model::Partner => "partner",
+            Model::Feed => "feed",
             Model::Gaps => "gaps",
             Model::Outcomes => "outcomes",
         }
@@ -38,7 +41,7 @@ impl Model {
     /// What it is made from.
     pub const fn topic(self) -> Topic {
         match self {
-            Model::Shop | Model::Queue | Model::Crm | Model::Partner | Model::Gaps => Topic::Events,
+            Model::Shop | Model::Queue | Model::Crm | Model::Partner | Model::Feed | Model::Gaps => Topic::Events,
             Model::Outcomes => Topic::Outcomes,
         }
     }

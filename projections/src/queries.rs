@@ -12,13 +12,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::show::rfc3339;
-
 use crate::{Error, Model, OrderView, Store};
 
 /// How long somebody who waits for a version goes without looking, should no change be announced.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// And how long at least between two looks, however often something changes.
-const LOOK_PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(5);
 /// Parked orders listed at most.
 const PARKED_LIMIT: i64 = 1000;
 
@@ -101,7 +100,7 @@ impl Queries {
         parked.collect()
     }
 
-    /// The next offset each partition of a model (`shop`, `queue`, `crm`, `partner`, `gaps`, `outcomes`) waits for.
+    /// The next offset each partition of a model (`shop`, `queue`, `crm`, `partner`, `feed`, `gaps`, `outcomes`) waits for.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -4,7 +4,7 @@ use atelier_domain::{Role, Stage};
 use atelier_schemas::{EventData, Money, Quote, TimeMs};
 use atelier_store::{Columns, Value};
 use chrono::{DateTime, SecondsFormat};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::Error;
@@ -67,6 +67,8 @@ impl StoredPrice {
         match data {
             EventData::PriceCalculated { quote, .. } => *price = Some(Self::of_quote(quote)),
             EventData::OrderQuoted { price: by_hand, .. } => *price = Some(Self::by_hand(by_hand)),
+            // Of another piece.
+            EventData::OrderAmended { .. } => *price = None,
             _ => {}
         }
     }
@@ -125,6 +127,13 @@ pub(crate) fn rfc3339(time: TimeMs) -> String {
         Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
         None => DateTime::UNIX_EPOCH.to_rfc3339_opts(SecondsFormat::Millis, true),
     }
+}
+
+/// An optional time in a query string, RFC 3339.
+pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeMs>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let time = DateTime::parse_from_rfc3339(&text).map_err(|_| serde::de::Error::custom("expected a time in RFC 3339"))?;
+    Ok(Some(time.timestamp_millis()))
 }
 
 /// What a role (`customer`, `partner`, `operator`, `seller`, `admin` …) may ask of an order in this

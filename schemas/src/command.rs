@@ -102,6 +102,9 @@ union! {
         PackOrder {},
         ShipOrder { carrier: String, tracking: String },
         DeliverOrder { carrier: String, tracking: String, delivered_at: TimeMs },
+        SubmitOrderUpTo { price: Money },
+        AcceptQuote { price: Money },
+        AmendOrder { #[serde(default)] item: Option<Item>, #[serde(default)] model: Option<Model> },
         SkipRecords { offsets: Vec<i64>, reason: String },
     }
 }

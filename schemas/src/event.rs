@@ -118,6 +118,8 @@ union! {
         OrderShipped { operator: String, carrier: String, tracking: String },
         OrderDelivered { carrier: String, tracking: String, delivered_at: TimeMs },
         DeadlineMissed { stage: String, due: TimeMs, policy: String, #[serde(default = "attention")] action: String },
+        TermsAgreed { approve_up_to: Money },
+        OrderAmended { #[serde(default)] item: Option<Item>, #[serde(default)] model: Option<Model> },
         RecordsSkipped { offsets: Vec<i64>, reason: String },
     }
 }

@@ -15,9 +15,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("atelier-pricing",     &["atelier-blobs", "atelier-log", "atelier-schemas"]),
     ("atelier-store",       &[]),
     ("atelier-projections", &["atelier-domain", "atelier-log", "atelier-schemas", "atelier-store"]),
-    ("atelier-http",        &["atelier-blobs", "atelier-log", "atelier-projections", "atelier-schemas"]),
-    ("atelier-cli",         &["atelier-blobs", "atelier-domain", "atelier-http", "atelier-log", "atelier-pricing",
-                              "atelier-projections", "atelier-runtime", "atelier-schemas"]),
+    ("atelier-partners",    &["atelier-store"]),
+    ("atelier-http",        &["atelier-blobs", "atelier-log", "atelier-partners", "atelier-projections", "atelier-schemas"]),
+    ("atelier-cli",         &["atelier-blobs", "atelier-domain", "atelier-http", "atelier-log", "atelier-partners",
+                              "atelier-pricing", "atelier-projections", "atelier-runtime", "atelier-schemas"]),
 ];
 /// Not part of the product: may use anything of it.
 const WORKSHOP: &[&str] = &["atelier-support", "atelier-tests", "atelier-faults", "atelier-simulation", "atelier-benches"];

@@ -82,6 +82,19 @@ pub enum Command {
     CancelOrder {
         reason: String,
     },
+    /// Submit, and approve any price up to this one beforehand.
+    SubmitOrderUpTo {
+        price: Money,
+    },
+    /// The buyer approves the price, which it names.
+    AcceptQuote {
+        price: Money,
+    },
+    /// Something else is to be made, or from another model; it is priced anew.
+    AmendOrder {
+        item: Option<Item>,
+        model: Option<Model>,
+    },
     /// Records of the order that nobody can read no longer stop it.
     SkipRecords {
         offsets: Vec<u64>,
@@ -95,7 +108,7 @@ impl Command {
         Some(match self {
             Command::CreateOrder { .. } => return None,
             Command::AttachModel { .. } => Action::AttachModel,
-            Command::SubmitOrder => Action::Submit,
+            Command::SubmitOrder | Command::SubmitOrderUpTo { .. } => Action::Submit,
             Command::AcceptPricing { .. } => Action::AcceptPricing,
             Command::HeartbeatPricing { .. } => Action::HeartbeatPricing,
             Command::CompletePricing { .. } => Action::CompletePricing,
@@ -116,6 +129,8 @@ impl Command {
             Command::HoldOrder { .. } => Action::Hold,
             Command::ResumeOrder { .. } => Action::Resume,
             Command::CancelOrder { .. } => Action::Cancel,
+            Command::AcceptQuote { .. } => Action::Accept,
+            Command::AmendOrder { .. } => Action::Amend,
             Command::SkipRecords { .. } => Action::SkipRecords,
         })
     }

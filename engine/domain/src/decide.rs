@@ -2,7 +2,7 @@
 
 use crate::deadline::next_attempt;
 use crate::table::{Row, TABLE, WhileHeld};
-use crate::{Action, Channel, Command, Event, Item, Order, Policy, Quote, Rejection, Role, Seen, TimeMs, allowed};
+use crate::{Action, Channel, Command, Event, Item, Money, Order, Policy, Quote, Rejection, Role, Seen, TimeMs, allowed};
 
 /// A command with what of its envelope matters to the decision.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +95,11 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         Command::SubmitOrder => {
             Ok(vec![Event::OrderSubmitted, Event::PricingRequested { attempt: order.pricing.attempt + 1, cause: "submitted".into() }])
         }
+        Command::SubmitOrderUpTo { price } => {
+            positive("max_price.amount", &price)?;
+            let submitted = Event::PricingRequested { attempt: order.pricing.attempt + 1, cause: "submitted".into() };
+            Ok(vec![Event::TermsAgreed { approve_up_to: price }, Event::OrderSubmitted, submitted])
+        }
         Command::AcceptPricing { attempt, worker } => {
             current_attempt(order, attempt)?;
             one(Event::PricingAccepted { attempt, worker, lease_until: now + policy.pricing_lease_ms })
@@ -106,7 +111,8 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         Command::CompletePricing { attempt, worker, quote } => {
             lease_of(order, attempt, &worker)?;
             sound(order, &quote)?;
-            one(Event::PriceCalculated { attempt, quote })
+            let approved = approved_beforehand(order, &quote.price);
+            Ok(std::iter::once(Event::PriceCalculated { attempt, quote }).chain(approved).collect())
         }
         Command::FailPricing { attempt, worker, failure, detail, retryable } => {
             lease_of(order, attempt, &worker)?;
@@ -115,14 +121,9 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
             Ok(std::iter::once(failed).chain(again).collect())
         }
         Command::QuoteOrder { price, reason } => {
-            if price.minor <= 0 {
-                return Err(invalid(
-                    "price.amount",
-                    "must be greater than zero",
-                    "give the price for the whole order, for example \"123.40\"",
-                ));
-            }
-            one(Event::OrderQuoted { price, reason: reasoned(reason)? })
+            positive("price.amount", &price)?;
+            let approved = approved_beforehand(order, &price);
+            Ok(std::iter::once(Event::OrderQuoted { price, reason: reasoned(reason)? }).chain(approved).collect())
         }
         Command::RepriceOrder { reason } => {
             let cause = format!("asked again: {}", reasoned(reason)?);
@@ -130,6 +131,20 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         }
         Command::ApproveOrder { reason } => one(Event::OrderApproved { reason }),
         Command::RejectOrder { reason } => one(Event::OrderRejected { reason: reasoned(reason)? }),
+        Command::AcceptQuote { price } => {
+            if order.price.as_ref() != Some(&price) {
+                return Err(invalid("price", "is not the price of this order", "read the order again and accept the price it has now"));
+            }
+            one(Event::OrderApproved { reason: Some("the buyer accepted the price".into()) })
+        }
+        Command::AmendOrder { item, model } => {
+            if item.is_none() && model.is_none() {
+                return Err(invalid("item", "is not given, and no model either", "give what should be another: item, model, or both"));
+            }
+            item.as_ref().map_or(Ok(()), |item| makeable(item, policy))?;
+            let again = Event::PricingRequested { attempt: order.pricing.attempt + 1, cause: "the buyer amended the order".into() };
+            Ok(vec![Event::OrderAmended { item, model }, again])
+        }
         Command::ClaimWork => one(Event::WorkClaimed { operator: operator() }),
         Command::StartWork => {
             holds(order, request)?;
@@ -172,6 +187,20 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         Command::CancelOrder { reason } => one(Event::OrderCancelled { reason: reasoned(reason)? }),
         Command::SkipRecords { offsets, reason } => one(Event::RecordsSkipped { offsets, reason: reasoned(reason)? }),
     }
+}
+
+/// What follows from a price the buyer approved beforehand. Not on hold: whoever stopped the order wants to look.
+fn approved_beforehand(order: &Order, price: &Money) -> Option<Event> {
+    let limit = order.approve_up_to.as_ref().filter(|_| order.held.is_none())?;
+    let within = limit.currency == price.currency && price.minor <= limit.minor;
+    within.then(|| Event::OrderApproved { reason: Some("the buyer approved prices up to its limit beforehand".into()) })
+}
+
+fn positive(field: &'static str, price: &Money) -> Result<(), Rejection> {
+    if price.minor > 0 {
+        return Ok(());
+    }
+    Err(invalid(field, "must be greater than zero", "give the price for the whole order, for example \"123.40\""))
 }
 
 fn create(order: Option<&Order>, request: &Request<'_>, policy: &Policy) -> Result<Vec<Event>, Rejection> {

@@ -110,6 +110,15 @@ pub enum Event {
         policy: String,
         action: MissedAction,
     },
+    /// The buyer approves any price up to this one beforehand.
+    TermsAgreed {
+        approve_up_to: Money,
+    },
+    /// What is given takes the place of what was before; the price no longer holds.
+    OrderAmended {
+        item: Option<Item>,
+        model: Option<Model>,
+    },
     RecordsSkipped {
         offsets: Vec<u64>,
         reason: String,

@@ -69,6 +69,7 @@ fn created(event: &Event, at: TimeMs) -> Option<Order> {
         item: item.clone(),
         model: None,
         price: None,
+        approve_up_to: None,
         pricing: Pricing::default(),
         holder: None,
         shipment: None,
@@ -85,7 +86,20 @@ fn apply(order: &mut Order, event: &Event, at: TimeMs) {
             order.model = Some(model.clone());
             order.stage = Stage::Ready;
         }
+        Event::TermsAgreed { approve_up_to } => order.approve_up_to = Some(Box::new(approve_up_to.clone())),
         Event::OrderSubmitted => order.pricing_since = at,
+        Event::OrderAmended { item, model } => {
+            order.item = item.clone().unwrap_or_else(|| order.item.clone());
+            order.model = model.clone().or(order.model.take());
+            order.price = None;
+            // Another piece: neither its time nor its failures are those of the one before.
+            order.pricing_since = at;
+            (order.pricing.failures, order.pricing.unaccepted) = (0, 0);
+            order.settle(Attention::PricingNotAccepted);
+            (order.overdue, order.escalated) = (false, false);
+            order.settle(Attention::Overdue);
+            order.settle(Attention::Escalated);
+        }
         Event::PricingRequested { attempt, .. } => {
             // From outside pricing (or by a person) everything starts afresh.
             if !order.stage.is_pricing() {

@@ -42,6 +42,8 @@ pub struct Order {
     pub model: Option<Model>,
     /// For how much.
     pub price: Option<Money>,
+    /// A price up to this one was approved beforehand. In a box: most orders have none.
+    pub approve_up_to: Option<Box<Money>>,
     /// The attempts so far.
     pub pricing: Pricing,
     /// The operator who has it.
@@ -149,6 +151,7 @@ impl Order {
             + text(&self.item.finish)
             + self.model.as_ref().map_or(0, |model| model.format.len())
             + self.price.as_ref().map_or(0, |price| price.currency.len())
+            + self.approve_up_to.as_ref().map_or(0, |price| size_of::<Money>() + price.currency.len())
             + self.pricing.worker.as_deref().map_or(0, text)
             + self.holder.as_deref().map_or(0, text)
             + self.held.as_ref().map_or(0, |held| held.reason.len())

@@ -32,6 +32,8 @@ pub enum Action {
     Hold,
     Resume,
     Cancel,
+    Accept,
+    Amend,
     SkipRecords,
 }
 
@@ -61,6 +63,8 @@ impl Action {
             Action::Hold => "hold",
             Action::Resume => "resume",
             Action::Cancel => "cancel",
+            Action::Accept => "accept",
+            Action::Amend => "amend",
             Action::SkipRecords => "skip-records",
         }
     }
@@ -150,6 +154,8 @@ const BENCH: &[Role] = &[Operator, Admin];
 const SALES: &[Role] = &[Seller, Admin];
 const STAFF: &[Role] = &[Operator, Seller, Admin];
 const BUYER: &[Role] = &[Customer, Partner];
+/// Handed in, not approved yet.
+const BEFORE_APPROVAL: &[Stage] = &[PricingRequested, PricingAccepted, PricingRunning, PricingFailed, PricingExpired, Priced];
 
 const fn row(action: Action, roles: &'static [Role], from: &'static [Stage], to: &'static [Stage], held: WhileHeld) -> Row {
     Row { action, roles, from, to, held }
@@ -163,13 +169,14 @@ pub const TABLE: &[Row] = &[
     row(Action::Submit,           BUYER,      &[Ready],                                  &[PricingRequested],                 WhileHeld::Refused),
     row(Action::AcceptPricing,    &[Worker],  &[PricingRequested],                       &[PricingAccepted],                  WhileHeld::Allowed),
     row(Action::HeartbeatPricing, &[Worker],  LEASED,                                    &[PricingRunning],                   WhileHeld::Allowed),
-    row(Action::CompletePricing,  &[Worker],  LEASED,                                    &[Priced],                           WhileHeld::Allowed),
+    row(Action::CompletePricing,  &[Worker],  LEASED,                                    &[Priced, WorkAvailable],            WhileHeld::Allowed),
     row(Action::FailPricing,      &[Worker],  LEASED,                                    &[PricingFailed, PricingRequested],  WhileHeld::Allowed),
-    row(Action::Quote,            SALES,      &[PricingRequested, PricingAccepted, PricingRunning, PricingFailed, PricingExpired, Priced],
-                                                                                         &[Priced],                           WhileHeld::Refused),
+    row(Action::Quote,            SALES,      BEFORE_APPROVAL,                           &[Priced, WorkAvailable],            WhileHeld::Refused),
     row(Action::Reprice,          SALES,      &[PricingFailed, PricingExpired, Priced],  &[PricingRequested],                 WhileHeld::Refused),
     row(Action::Approve,          SALES,      &[Priced],                                 &[WorkAvailable],                    WhileHeld::Refused),
     row(Action::Reject,           SALES,      &[PricingFailed, PricingExpired, Priced],  &[Cancelled],                        WhileHeld::Refused),
+    row(Action::Accept,           &[Partner], &[Priced],                                 &[WorkAvailable],                    WhileHeld::Refused),
+    row(Action::Amend,            &[Partner], BEFORE_APPROVAL,                           &[PricingRequested],                 WhileHeld::Refused),
     row(Action::Claim,            BENCH,      &[WorkAvailable],                          &[WorkClaimed],                      WhileHeld::Refused),
     row(Action::Start,            BENCH,      &[WorkClaimed],                            &[WorkInProgress],                   WhileHeld::Refused),
     row(Action::Complete,         BENCH,      &[WorkInProgress, WorkRework],             &[Completed],                        WhileHeld::Refused),

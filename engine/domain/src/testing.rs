@@ -43,6 +43,26 @@ impl Scenario {
         Self::nothing().when(Role::Customer, create_order())
     }
 
+    /// An order of a partner, handed in on these terms (`None`: it waits for the partner to accept the price).
+    pub fn submitted_by_partner(approve_up_to: Option<Money>) -> Self {
+        let Command::CreateOrder { item, .. } = create_order() else { unreachable!("it creates") };
+        // The name under which a scenario's partner asks.
+        let client = Role::Partner.as_str().to_owned();
+        let create = Command::CreateOrder { channel: Channel::Partner, client, reference: Some("R-1".into()), customer: None, item };
+        let submit = approve_up_to.map_or(Command::SubmitOrder, |price| Command::SubmitOrderUpTo { price });
+        Self::nothing()
+            .when(Role::Partner, create)
+            .when(Role::Partner, Command::AttachModel { model: ring_model() })
+            .when(Role::Partner, submit)
+            .then_status(Status::Submitted)
+    }
+
+    /// A worker takes the attempt and brings [`quote`].
+    pub fn quoted(self, attempt: u32) -> Self {
+        self.when(Role::Worker, Command::AcceptPricing { attempt, worker: "w1".into() })
+            .when(Role::Worker, Command::CompletePricing { attempt, worker: "w1".into(), quote: quote() })
+    }
+
     /// An order with a price, by the straight way.
     pub fn priced() -> Self {
         let worker = || "w1".to_owned();

@@ -4,3 +4,4 @@ mod deadlines;
 mod lifecycle;
 mod properties;
 mod rules;
+mod terms;

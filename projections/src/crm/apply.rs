@@ -7,7 +7,7 @@ use atelier_store::{Row, Table, Transaction, Value};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
-use crate::runner::{EventModel, New};
+use crate::runner::{EventModel, New, Place};
 use crate::show::{StoredPrice, json_strings};
 use crate::{CustomerView, Error, Model};
 
@@ -61,7 +61,7 @@ impl EventModel for Crm {
         })
     }
 
-    fn evolve(row: &mut OrderRow, event: &Event, counts: &mut Self::Extra) {
+    fn evolve(row: &mut OrderRow, event: &Event, _: Place, counts: &mut Self::Extra) {
         if row.status != event.after.status {
             if row.version > 0 {
                 *counts.entry(row.status.clone()).or_default() -= 1;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::cause::{Cause, causes};
 use super::row::{GAPS, ORDERS, Open, OrderRow};
-use crate::runner::{EventModel, New};
+use crate::runner::{EventModel, New, Place};
 use crate::{Error, Model};
 
 /// The read model.
@@ -58,7 +58,7 @@ impl EventModel for Gaps {
         })
     }
 
-    fn evolve(row: &mut OrderRow, event: &Event, changed: &mut Self::Extra) {
+    fn evolve(row: &mut OrderRow, event: &Event, _: Place, changed: &mut Self::Extra) {
         let now = causes(&event.after.attention, &event.after.stage);
         let (open, closed): (Vec<Open>, Vec<Open>) = std::mem::take(&mut row.open).into_iter().partition(|gap| now.contains(&gap.cause));
         row.open = open;

@@ -5,7 +5,7 @@ use atelier_store::{Row, Table, Value};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
-use crate::runner::{EventModel, New};
+use crate::runner::{EventModel, New, Place};
 use crate::show::StoredPrice;
 use crate::{Error, Model};
 
@@ -57,7 +57,7 @@ impl EventModel for Partner {
         })
     }
 
-    fn evolve(row: &mut OrderRow, event: &Event, (): &mut ()) {
+    fn evolve(row: &mut OrderRow, event: &Event, _: Place, (): &mut ()) {
         let mut price = row.price.clone();
         StoredPrice::follow(&mut price, &event.data);
         if (&row.status, row.held, &row.price) != (&event.after.status, event.after.held, &price) {

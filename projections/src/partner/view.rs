@@ -46,6 +46,15 @@ pub struct PartnerFilter {
     pub status: Option<String>,
     /// Exactly this reference.
     pub reference: Option<String>,
+    /// Created then or later, RFC 3339.
+    #[serde(deserialize_with = "crate::show::time")]
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub created_since: Option<i64>,
+    /// Changed then or later, RFC 3339. With it the list is by the time of the last change, oldest first; an
+    /// order that changes meanwhile comes again, at its new place.
+    #[serde(deserialize_with = "crate::show::time")]
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub updated_since: Option<i64>,
     /// 1 to 200, 50 when not given.
     pub limit: Option<u32>,
     /// `next` of the page before.

@@ -6,7 +6,7 @@ use atelier_store::{Row, Table, Value};
 use uuid::Uuid;
 
 use super::row::{ITEMS, ItemRow};
-use crate::runner::{EventModel, New};
+use crate::runner::{EventModel, New, Place};
 use crate::{Error, Model};
 
 /// The read model.
@@ -69,7 +69,7 @@ impl EventModel for Queue {
         })
     }
 
-    fn evolve(row: &mut ItemRow, event: &Event, (): &mut ()) {
+    fn evolve(row: &mut ItemRow, event: &Event, _: Place, (): &mut ()) {
         row.version = event.version;
         row.status.clone_from(&event.after.status);
         row.stage.clone_from(&event.after.stage);
@@ -80,6 +80,14 @@ impl EventModel for Queue {
         row.work = event.after.stage.parse().ok().and_then(work).map(ToOwned::to_owned);
         match &event.data {
             EventData::ModelAttached { model } => row.model_sha256 = Some(model.sha256.clone()),
+            EventData::OrderAmended { item, model } => {
+                if let Some(item) = item {
+                    row.material.clone_from(&item.material);
+                    row.quantity = item.quantity.into();
+                    row.finish.clone_from(&item.finish);
+                }
+                row.model_sha256 = model.as_ref().map(|model| model.sha256.clone()).or(row.model_sha256.take());
+            }
             EventData::WorkClaimed { operator } | EventData::WorkStarted { operator } | EventData::ReworkOrdered { operator, .. } => {
                 row.holder = Some(operator.clone());
             }

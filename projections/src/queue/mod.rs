@@ -6,4 +6,4 @@ mod row;
 mod view;
 
 pub(crate) use apply::{Queue, work};
-pub use view::{QueueFilter, QueueItem};
+pub use view::{QueueFilter, QueueItem, QueueLane};

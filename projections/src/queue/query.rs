@@ -1,7 +1,7 @@
 //! What is asked about the queue.
 
 use super::row::{ITEMS, ItemRow};
-use super::view::{QueueFilter, QueueItem};
+use super::view::{QueueFilter, QueueItem, QueueLane};
 use crate::page::{Cursor, Page, limit, one_more, page};
 use crate::{Error, Queries};
 use atelier_store::{Select, Value};
@@ -23,6 +23,16 @@ impl Queries {
             .when(" AND holder = ?", text(&filter.holder))
             .when(" AND material = ?", text(&filter.material))
             .when(" AND held = ?", filter.held.map(Value::from));
+        // The orders of partners have a row in their own model, which says so.
+        select = match filter.lane {
+            Some(QueueLane::External) => {
+                select.push(" AND EXISTS (SELECT 1 FROM partner_orders WHERE partner_orders.order_id = queue_items.order_id)", [])
+            }
+            Some(QueueLane::Own) => {
+                select.push(" AND NOT EXISTS (SELECT 1 FROM partner_orders WHERE partner_orders.order_id = queue_items.order_id)", [])
+            }
+            None => select,
+        };
         if let Some(cursor) = &filter.cursor {
             let Cursor { rank, id } = Cursor::decode(cursor, LIST)?;
             select = select.push(" AND (rank_at, order_id) > (?, ?)", [rank.into(), id.into()]);

@@ -40,6 +40,16 @@ pub struct QueueItem {
     pub stage: String,
 }
 
+/// Where an order of the queue comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueLane {
+    /// A partner.
+    External,
+    /// The maker's own shop.
+    Own,
+}
+
 /// Which part of the queue. Nothing set: all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -53,6 +63,8 @@ pub struct QueueFilter {
     pub material: Option<String>,
     /// On hold, or not.
     pub held: Option<bool>,
+    /// `external`: orders of partners; `own`: those of the shop.
+    pub lane: Option<QueueLane>,
     /// 1 to 200, 50 when not given.
     pub limit: Option<u32>,
     /// `next` of the page before.

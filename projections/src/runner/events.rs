@@ -31,16 +31,25 @@ pub(crate) trait EventModel: Send + 'static {
     fn version(row: &Self::Row) -> i64;
     /// The row of a new order, before its first event is applied; `None` when it is not this model's.
     fn create(new: &New<'_>) -> Option<Self::Row>;
-    /// Applies the next event, the first one too.
-    fn evolve(row: &mut Self::Row, event: &Event, extra: &mut Self::Extra);
+    /// Applies the next event, the first one too, which lies at `place`.
+    fn evolve(row: &mut Self::Row, event: &Event, place: Place, extra: &mut Self::Extra);
     /// Writes that; most models have nothing else.
     fn write_extra(_: &mut Transaction, _: Self::Extra) -> impl Future<Output = Result<(), Error>> + Send {
         std::future::ready(Ok(()))
     }
 }
 
+/// Where a record lies in its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) partition: u32,
+    pub(crate) offset: u64,
+}
+
 /// What a new order brings.
 pub(crate) struct New<'e> {
+    /// The whole of it.
+    pub(crate) event: &'e Event,
     pub(crate) order_id: Uuid,
     pub(crate) time: TimeMs,
     pub(crate) channel: &'e str,
@@ -196,6 +205,7 @@ impl<M: EventModel> Events<M> {
             match (&event.data, event.version) {
                 (EventData::OrderCreated { channel, client, reference, customer, item }, 1) => {
                     let new = New {
+                        event,
                         order_id: id,
                         time: event.time,
                         channel,
@@ -222,7 +232,7 @@ impl<M: EventModel> Events<M> {
         if event.version != have + 1 {
             return Err(format!("version {} follows version {have}", event.version));
         }
-        M::evolve(row, event, extra);
+        M::evolve(row, event, Place { partition: record.partition, offset: record.offset }, extra);
         Ok(Some(id))
     }
 }

@@ -12,6 +12,7 @@ use super::batch::Batch;
 use super::commit::{Committed, Committer, ReadModel};
 use super::source::decoded;
 use crate::crm::Crm;
+use crate::feed::Changes;
 use crate::gaps::Gaps;
 use crate::outcomes::Outcomes;
 use crate::partner::Partner;
@@ -46,6 +47,7 @@ impl Feed {
             Model::Queue => hand(store, log, metrics, Events::<Queue>::default()),
             Model::Crm => hand(store, log, metrics, Events::<Crm>::default()),
             Model::Partner => hand(store, log, metrics, Events::<Partner>::default()),
+            Model::Feed => hand(store, log, metrics, Events::<Changes>::default()),
             Model::Gaps => hand(store, log, metrics, Events::<Gaps>::default()),
             Model::Outcomes => hand(store, log, metrics, Outcomes::default()),
         };

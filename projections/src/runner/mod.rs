@@ -37,6 +37,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::crm::Crm;
+use crate::feed::Changes;
 use crate::gaps::{Gaps, keep_counting};
 use crate::outcomes::Outcomes;
 use crate::partner::Partner;
@@ -47,7 +48,7 @@ use lag::LagWatch;
 use session::Session;
 
 pub(crate) use commit::{Applied, ReadModel};
-pub(crate) use events::{EventModel, Events, New};
+pub(crate) use events::{EventModel, Events, New, Place};
 pub use feed::{Fed, Feed};
 pub(crate) use parking::park;
 pub(crate) use source::Decoded;
@@ -94,6 +95,7 @@ impl Runner {
                 Model::Queue => tokio::spawn(session.run(Events::<Queue>::default())),
                 Model::Crm => tokio::spawn(session.run(Events::<Crm>::default())),
                 Model::Partner => tokio::spawn(session.run(Events::<Partner>::default())),
+                Model::Feed => tokio::spawn(session.run(Events::<Changes>::default())),
                 Model::Gaps => tokio::spawn(session.run(Events::<Gaps>::default())),
                 Model::Outcomes => tokio::spawn(session.run(Outcomes::default())),
             };

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::detail::detail;
 use super::row::{ORDERS, OrderRow};
-use crate::runner::{EventModel, New};
+use crate::runner::{EventModel, New, Place};
 use crate::show::{StoredPrice, json_strings};
 use crate::{Error, ItemView, Model, ModelView};
 
@@ -62,7 +62,7 @@ impl EventModel for Shop {
         })
     }
 
-    fn evolve(row: &mut OrderRow, event: &Event, timeline: &mut Self::Extra) {
+    fn evolve(row: &mut OrderRow, event: &Event, _: Place, timeline: &mut Self::Extra) {
         row.version = event.version;
         row.status.clone_from(&event.after.status);
         row.stage.clone_from(&event.after.stage);
@@ -73,6 +73,15 @@ impl EventModel for Shop {
         match &event.data {
             EventData::ModelAttached { model } => {
                 row.model = Some(ModelView { sha256: model.sha256.clone(), format: model.format.clone(), size_bytes: model.size_bytes });
+            }
+            EventData::OrderAmended { item, model } => {
+                if let Some(item) = item {
+                    row.item = ItemView { material: item.material.clone(), quantity: item.quantity.into(), finish: item.finish.clone() };
+                }
+                if let Some(model) = model {
+                    row.model =
+                        Some(ModelView { sha256: model.sha256.clone(), format: model.format.clone(), size_bytes: model.size_bytes });
+                }
             }
             EventData::OrderHeld { reason } => row.hold_reason = Some(reason.clone()),
             EventData::OrderShipped { carrier, tracking, .. } => {

@@ -37,6 +37,11 @@ pub(super) fn detail(data: &EventData) -> Option<Value> {
         EventData::PricingExpired { attempt, worker, cause, policy } => {
             json!({"attempt": attempt, "worker": worker, "cause": cause, "policy": policy})
         }
+        EventData::TermsAgreed { approve_up_to } => json!({"approve_up_to": money(approve_up_to)}),
+        EventData::OrderAmended { item, model } => json!({
+            "item": item.as_ref().map(|item| json!({"material": item.material, "quantity": item.quantity, "finish": item.finish})),
+            "model": model.as_ref().map(|model| json!({"sha256": model.sha256, "format": model.format, "size_bytes": model.size_bytes})),
+        }),
         EventData::OrderQuoted { price, reason } => json!({"price": money(price), "reason": reason}),
         EventData::OrderApproved { reason } => json!({"reason": reason}),
         EventData::OrderRejected { reason }

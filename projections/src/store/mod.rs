@@ -21,6 +21,8 @@ const SCHEMA: Schema = Schema {
         ("partner/1", include_str!("../partner/migration.sql")),
         ("outcomes/1", include_str!("../outcomes/migration.sql")),
         ("gaps/1", include_str!("../gaps/migration.sql")),
+        ("feed/1", include_str!("../feed/migration.sql")),
+        ("partner/2", include_str!("../partner/migration-2.sql")),
     ],
     durability: Durability::Rebuilt,
 };

@@ -17,8 +17,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[rustfmt::skip]
 const TABLES: &[&str] = &[
-    "offsets", "parked", "shop_orders", "shop_timeline", "queue_items", "crm_orders", "crm_counts", "partner_orders", "gap_orders", "gaps",
-    "outcomes",
+    "offsets", "parked", "shop_orders", "shop_timeline", "queue_items", "crm_orders", "crm_counts", "partner_orders", "feed_orders",
+    "feed_entries", "gap_orders", "gaps", "outcomes",
 ];
 
 /// A database of one test.

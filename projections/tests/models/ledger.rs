@@ -171,7 +171,7 @@ async fn an_order_set_aside_is_a_gap_among_the_others() {
         let gap = found.iter().find(|gap| gap.order_id == Some(garbled.id.to_string())).unwrap();
         assert_eq!((gap.channel.as_deref(), gap.status.as_deref()), (Some("shop"), Some("SUBMITTED")));
         let detail = gap.detail.as_deref().unwrap();
-        assert!(detail.contains("crm, gaps, partner, queue, shop") && detail.contains("no Avro frame"), "{detail}");
+        assert!(detail.contains("crm, feed, gaps, partner, queue, shop") && detail.contains("no Avro frame"), "{detail}");
         assert!(found.iter().any(|gap| gap.order_id.as_deref() == Some("no order at all")), "{found:?}");
 
         // It has its place in the pages, between gaps of the table.

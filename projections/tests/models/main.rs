@@ -4,6 +4,7 @@
 
 mod bed;
 mod equality;
+mod feed;
 mod gaps;
 mod ledger;
 mod opening;

@@ -133,9 +133,10 @@ async fn values_the_database_refuses_park_their_order() {
     let runner = run(&store, &log);
     settle(&runner, &log).await;
     let parked = store.queries().parked().await.unwrap();
+    let huge_id = huge.id.to_string();
     assert_eq!(
         parked.iter().map(|parked| (parked.model.as_str(), parked.order_id.as_str())).collect::<Vec<_>>(),
-        [(Model::Partner.as_str(), huge.id.to_string().as_str())]
+        [(Model::Feed.as_str(), huge_id.as_str()), (Model::Partner.as_str(), huge_id.as_str())]
     );
     assert!(parked[0].reason.contains("the database refused it"), "{parked:?}");
     assert_eq!(store.queries().order(huge.id).await.unwrap().unwrap().version, 1);

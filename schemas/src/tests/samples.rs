@@ -79,6 +79,9 @@ pub(super) fn commands() -> Vec<Command> {
         CommandData::PackOrder {},
         CommandData::ShipOrder { carrier: "dhl".into(), tracking: "P1".into() },
         CommandData::DeliverOrder { carrier: "dhl".into(), tracking: "P1".into(), delivered_at: 1_700_000_000_000 },
+        CommandData::SubmitOrderUpTo { price: money() },
+        CommandData::AcceptQuote { price: money() },
+        CommandData::AmendOrder { item: Some(item()), model: None },
         CommandData::SkipRecords { offsets: vec![7, 300], reason: reason() },
     ];
     assert_eq!(data.iter().map(CommandData::type_name).collect::<Vec<_>>(), CommandData::TYPES, "one sample per branch");
@@ -133,6 +136,8 @@ pub(super) fn events() -> Vec<Event> {
             policy: "default-1".into(),
             action: "attention".into(),
         },
+        EventData::TermsAgreed { approve_up_to: money() },
+        EventData::OrderAmended { item: None, model: Some(model()) },
         EventData::RecordsSkipped { offsets: vec![7, 300], reason: reason() },
     ];
     assert_eq!(data.iter().map(EventData::type_name).collect::<Vec<_>>(), EventData::TYPES, "one sample per branch");

@@ -190,6 +190,8 @@ impl Entry {
             EventData::OrderPacked { .. } => Stage::Packaging,
             EventData::OrderShipped { .. } => Stage::Shipped,
             EventData::OrderSubmitted {}
+            | EventData::TermsAgreed { .. }
+            | EventData::OrderAmended { .. }
             | EventData::OrderHeld { .. }
             | EventData::OrderResumed { .. }
             | EventData::OrderDelivered { .. }
@@ -200,6 +202,7 @@ impl Entry {
             EventData::PricingRequested { attempt, .. } => (self.attempt, self.lease) = (*attempt, None),
             EventData::PricingAccepted { worker, .. } => self.lease = Some(worker.clone()),
             EventData::PriceCalculated { quote, .. } => (self.price_minor, self.lease) = (Some(quote.price.minor), None),
+            EventData::OrderAmended { .. } => self.price_minor = None,
             EventData::OrderQuoted { price, .. } => (self.price_minor, self.lease) = (Some(price.minor), None),
             EventData::PricingFailed { .. } | EventData::PricingExpired { .. } => self.lease = None,
             EventData::WorkClaimed { operator } | EventData::ReworkOrdered { operator, .. } => self.operator = Some(operator.clone()),

@@ -45,6 +45,9 @@ fn command() -> impl Strategy<Value = Command> {
         1 => text().prop_map(|reason| Command::HoldOrder { reason }),
         2 => text().prop_map(|reason| Command::ResumeOrder { reason }),
         1 => text().prop_map(|reason| Command::CancelOrder { reason }),
+        2 => (10_000_i64..15_000).prop_map(|minor| Command::SubmitOrderUpTo { price: Money { minor, currency: "EUR".into() } }),
+        1 => Just(Command::AcceptQuote { price: quote().price }),
+        1 => any::<bool>().prop_map(|given| Command::AmendOrder { item: None, model: given.then(ring_model) }),
         1 => text().prop_map(|reason| Command::SkipRecords { offsets: vec![1], reason }),
     ]
 }

@@ -1,7 +1,7 @@
 //! Commands, as they come in.
 
-use atelier_domain::{Channel, Command};
-use atelier_schemas::CommandData;
+use atelier_domain::{Channel, Command, Item, Model};
+use atelier_schemas::{self as wire, CommandData};
 
 use super::values::{customer_from, item_from, model_from, money_from, quote_from};
 
@@ -22,40 +22,18 @@ pub struct Untranslatable {
 /// [`Untranslatable`] names the field that has no legal value.
 pub fn command(data: CommandData) -> Result<Command, Untranslatable> {
     Ok(match data {
-        CommandData::CreateOrder { channel, client, reference, customer, item } => {
-            let quantity = item.quantity;
-            Command::CreateOrder {
-                channel: channel_from(&channel).ok_or_else(|| Untranslatable {
-                    field: "channel",
-                    message: format!("{channel:?} is not a channel"),
-                    fix: "use shop or partner",
-                })?,
-                client,
-                reference,
-                customer: customer.map(customer_from),
-                item: item_from(item).ok_or_else(|| Untranslatable {
-                    field: "item.quantity",
-                    message: format!("{quantity} is not possible"),
-                    fix: "order at least 1 piece",
-                })?,
-            }
-        }
-        CommandData::AttachModel { model } => {
-            let size = model.size_bytes;
-            let wrong = || match size {
-                ..0 => Untranslatable {
-                    field: "model.size_bytes",
-                    message: format!("{size} is not a size"),
-                    fix: "give the length of the bytes",
-                },
-                _ => Untranslatable {
-                    field: "model.sha256",
-                    message: "is not a SHA-256".into(),
-                    fix: "give the hash of the bytes as 64 lower-case hexadecimal digits",
-                },
-            };
-            Command::AttachModel { model: model_from(model).ok_or_else(wrong)? }
-        }
+        CommandData::CreateOrder { channel, client, reference, customer, item } => Command::CreateOrder {
+            channel: channel_from(&channel).ok_or_else(|| Untranslatable {
+                field: "channel",
+                message: format!("{channel:?} is not a channel"),
+                fix: "use shop or partner",
+            })?,
+            client,
+            reference,
+            customer: customer.map(customer_from),
+            item: makeable(item)?,
+        },
+        CommandData::AttachModel { model } => Command::AttachModel { model: readable(model)? },
         CommandData::SubmitOrder {} => Command::SubmitOrder,
         CommandData::AcceptPricing { attempt, worker } => Command::AcceptPricing { attempt: number(attempt)?, worker },
         CommandData::HeartbeatPricing { attempt, worker, progress_percent } => Command::HeartbeatPricing {
@@ -85,6 +63,11 @@ pub fn command(data: CommandData) -> Result<Command, Untranslatable> {
         CommandData::PackOrder {} => Command::PackOrder,
         CommandData::ShipOrder { carrier, tracking } => Command::ShipOrder { carrier, tracking },
         CommandData::DeliverOrder { carrier, tracking, delivered_at } => Command::DeliverOrder { carrier, tracking, delivered_at },
+        CommandData::SubmitOrderUpTo { price } => Command::SubmitOrderUpTo { price: money_from(price) },
+        CommandData::AcceptQuote { price } => Command::AcceptQuote { price: money_from(price) },
+        CommandData::AmendOrder { item, model } => {
+            Command::AmendOrder { item: item.map(makeable).transpose()?, model: model.map(readable).transpose()? }
+        }
         CommandData::SkipRecords { offsets, reason } => {
             let negative = |_| Untranslatable {
                 field: "offsets",
@@ -99,6 +82,28 @@ pub fn command(data: CommandData) -> Result<Command, Untranslatable> {
 
 pub(super) fn channel_from(text: &str) -> Option<Channel> {
     [Channel::Shop, Channel::Partner].into_iter().find(|channel| channel.as_str() == text)
+}
+
+fn makeable(item: wire::Item) -> Result<Item, Untranslatable> {
+    let quantity = item.quantity;
+    item_from(item).ok_or_else(|| Untranslatable {
+        field: "item.quantity",
+        message: format!("{quantity} is not possible"),
+        fix: "order at least 1 piece",
+    })
+}
+
+fn readable(model: wire::Model) -> Result<Model, Untranslatable> {
+    let size = model.size_bytes;
+    let wrong = || match size {
+        ..0 => Untranslatable { field: "model.size_bytes", message: format!("{size} is not a size"), fix: "give the length of the bytes" },
+        _ => Untranslatable {
+            field: "model.sha256",
+            message: "is not a SHA-256".into(),
+            fix: "give the hash of the bytes as 64 lower-case hexadecimal digits",
+        },
+    };
+    model_from(model).ok_or_else(wrong)
 }
 
 fn number(attempt: i32) -> Result<u32, Untranslatable> {

@@ -50,6 +50,8 @@ pub fn to_wire(event: Event) -> EventData {
         Event::DeadlineMissed { stage, due, policy, action } => {
             EventData::DeadlineMissed { stage, due, policy, action: action.as_str().to_owned() }
         }
+        Event::TermsAgreed { approve_up_to } => EventData::TermsAgreed { approve_up_to: money(approve_up_to) },
+        Event::OrderAmended { item: what, model: bytes } => EventData::OrderAmended { item: what.map(item), model: bytes.map(model) },
         Event::RecordsSkipped { offsets, reason } => {
             EventData::RecordsSkipped { offsets: offsets.into_iter().map(u64::cast_signed).collect(), reason }
         }
@@ -107,6 +109,11 @@ pub fn from_wire(data: EventData) -> Option<Event> {
             let action = MissedAction::ALL.into_iter().find(|known| known.as_str() == action)?;
             Event::DeadlineMissed { stage, due, policy, action }
         }
+        EventData::TermsAgreed { approve_up_to } => Event::TermsAgreed { approve_up_to: money_from(approve_up_to) },
+        EventData::OrderAmended { item: what, model: bytes } => Event::OrderAmended {
+            item: what.map(item_from).map_or(Some(None), |item| item.map(Some))?,
+            model: bytes.map(model_from).map_or(Some(None), |model| model.map(Some))?,
+        },
         EventData::RecordsSkipped { offsets, reason } => {
             let offsets = offsets.into_iter().map(|offset| u64::try_from(offset).ok()).collect::<Option<_>>()?;
             Event::RecordsSkipped { offsets, reason }

@@ -42,7 +42,9 @@ pub(super) async fn compare(
     for model in Model::ALL.iter().copied().filter(|model| !behind.contains_key(model)) {
         let seen = match model {
             Model::Outcomes => rows_of_outcomes::compare(log, &queries, books).await?,
-            Model::Shop | Model::Queue | Model::Crm | Model::Partner | Model::Gaps => orders(log, &queries, books, model).await?,
+            Model::Shop | Model::Queue | Model::Crm | Model::Partner | Model::Feed | Model::Gaps => {
+                orders(log, &queries, books, model).await?
+            }
         };
         rows.insert(model.as_str(), seen);
     }
@@ -118,7 +120,7 @@ fn judge(
     row: Option<OrderEntry>,
     newer: &mut Newer<'_>,
 ) -> Result<(), Failure> {
-    let mine = facts.version > 0 && (model != Model::Partner || facts.partner);
+    let mine = facts.version > 0 && (!matches!(model, Model::Partner | Model::Feed) || facts.partner);
     let (kind, detail) = match row {
         None if !mine => return Ok(()),
         None => ("missing_row", format!("read model {model} lacks it; the log has it at version {}", facts.version)),

@@ -107,6 +107,8 @@ fn data(data: EventData) -> Value {
         EventData::PricingExpired { attempt, worker, cause, policy } => {
             json!({"attempt": attempt, "worker": worker, "cause": cause, "policy": policy})
         }
+        EventData::TermsAgreed { approve_up_to } => json!({"approve_up_to": published_money(&approve_up_to)}),
+        EventData::OrderAmended { item, model } => json!({"item": item, "model": model}),
         EventData::OrderQuoted { price, reason } => json!({"price": published_money(&price), "reason": reason}),
         EventData::OrderApproved { reason } => json!({"reason": reason}),
         EventData::OrderRejected { reason }

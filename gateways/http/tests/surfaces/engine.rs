@@ -89,6 +89,7 @@ struct Order {
     stage: &'static str,
     held: bool,
     channel: String,
+    client: String,
     seen: HashMap<Uuid, (CommandData, OutcomeResult)>,
 }
 
@@ -127,7 +128,12 @@ fn decide(orders: &mut HashMap<Uuid, Order>, command: &Command, now: i64, partit
         };
     }
     let known = orders.contains_key(&command.order_id);
-    if !creates && (!known || (command.actor.role == "customer" && orders[&command.order_id].channel != "shop")) {
+    let others = |order: &Order| match command.actor.role.as_str() {
+        "customer" => order.channel != "shop",
+        "partner" => order.channel != "partner" || order.client != command.actor.name,
+        _ => false,
+    };
+    if !creates && (!known || others(&orders[&command.order_id])) {
         return refused("unknown_order", "there is no such order", None, "check the order id", None);
     }
     let mut fresh = Order { stage: "draft", ..Order::default() };
@@ -161,8 +167,9 @@ fn decide(orders: &mut HashMap<Uuid, Order>, command: &Command, now: i64, partit
     }
     order.stage = stage;
     order.seen.insert(command.command_id, (command.data.clone(), accepted.clone()));
-    if let CommandData::CreateOrder { channel, .. } = &command.data {
+    if let CommandData::CreateOrder { channel, client, .. } = &command.data {
         fresh.channel.clone_from(channel);
+        fresh.client.clone_from(client);
         orders.insert(command.order_id, fresh);
     }
     accepted
@@ -174,7 +181,9 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
     let operator = || command.actor.name.clone();
     let from: &[&str] = match &command.data {
         CommandData::AttachModel { .. } => &["draft", "ready"],
-        CommandData::SubmitOrder {} => &["ready"],
+        CommandData::SubmitOrder {} | CommandData::SubmitOrderUpTo { .. } => &["ready"],
+        CommandData::AcceptQuote { .. } => &["priced"],
+        CommandData::AmendOrder { .. } => &["pricing_requested", "priced"],
         CommandData::ClaimWork {} => &["work_available"],
         CommandData::DeliverOrder { .. } => &["shipped"],
         _ => &[],
@@ -191,6 +200,19 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
         CommandData::AttachModel { model } => (vec![EventData::ModelAttached { model }], "ready"),
         CommandData::SubmitOrder {} =>
             (vec![EventData::OrderSubmitted {}, EventData::PricingRequested { attempt: 1, cause: "submitted".into() }], "pricing_requested"),
+        CommandData::SubmitOrderUpTo { price } => (
+            vec![
+                EventData::TermsAgreed { approve_up_to: price },
+                EventData::OrderSubmitted {},
+                EventData::PricingRequested { attempt: 1, cause: "submitted".into() },
+            ],
+            "pricing_requested",
+        ),
+        CommandData::AcceptQuote { .. } => (vec![EventData::OrderApproved { reason: Some("accepted".into()) }], "work_available"),
+        CommandData::AmendOrder { item, model } => (
+            vec![EventData::OrderAmended { item, model }, EventData::PricingRequested { attempt: 2, cause: "amended".into() }],
+            "pricing_requested",
+        ),
         CommandData::ApproveOrder { reason } => (vec![EventData::OrderApproved { reason }], "work_available"),
         CommandData::RejectOrder { reason } => (vec![EventData::OrderRejected { reason }], "cancelled"),
         CommandData::QuoteOrder { price, reason } => (vec![EventData::OrderQuoted { price, reason }], "priced"),

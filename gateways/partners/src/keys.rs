@@ -1,0 +1,213 @@
+//! Keys: made, listed, revoked, recognised.
+
+use std::sync::PoisonError;
+
+use atelier_store::{Columns, Row, Select, Transaction};
+
+use crate::class::{Class, UnknownClass};
+use crate::key::{Key, RANDOM_BYTES};
+use crate::{Accounts, Error};
+
+/// Keys of a partner that live at once: one in use, and its successor while it is put in place.
+pub const LIVE_KEYS_MAX: usize = 2;
+/// Keys told of at most, the newest ones.
+const LISTED_MAX: i64 = 200;
+/// A key's use is noted at most so often.
+const NOTED_EVERY_MS: i64 = 60_000;
+const NAME_MAX: usize = 40;
+
+/// A key just made; nobody can see it again.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The key.
+    pub key: Key,
+    /// Whose.
+    pub partner: String,
+    /// What the partner is given.
+    pub class: Class,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Its public id.
+    pub key_id: String,
+    /// Whose.
+    pub partner: String,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Since when it opens nothing.
+    pub revoked_at: Option<i64>,
+    /// When it was last used, to the minute.
+    pub used_at: Option<i64>,
+}
+
+/// Who asks, with a key that is live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The partner.
+    pub partner: String,
+    /// By which key.
+    pub key_id: String,
+    /// What the partner is given.
+    pub class: Class,
+}
+
+const KEY: &str = "SELECT key_id, partner, created_at, revoked_at, used_at FROM partner_keys WHERE ";
+
+impl Accounts {
+    /// Makes a key for a partner, who is made with `class` when there is none of that name; an existing one
+    /// changes its class where one is given. `random` must be nobody's to foresee.
+    ///
+    /// # Errors
+    /// [`Error::Name`]; [`Error::TooManyKeys`] when [`LIVE_KEYS_MAX`] live; [`Error::Store`].
+    pub async fn create_key(&self, partner: &str, class: Option<Class>, random: &[u8; RANDOM_BYTES], now_ms: i64) -> Result<NewKey, Error> {
+        if !is_name(partner) {
+            return Err(Error::Name(partner.chars().take(NAME_MAX + 1).collect()));
+        }
+        let key = Key::new(random);
+        let mut transaction = self.store.begin().await?;
+        // Two that make a key at once take turns: each sees what the other made.
+        transaction.lock(&format!("partner {partner}")).await?;
+        let live = live_keys(&mut transaction, partner).await?;
+        if live.len() >= LIVE_KEYS_MAX {
+            return Err(Error::TooManyKeys { partner: partner.to_owned(), count: live.len(), ids: live.join(", ") });
+        }
+        let class = partner_with(&mut transaction, partner, class, now_ms).await?;
+        transaction
+            .execute(
+                "INSERT INTO partner_keys (key_id, partner, secret_sha256, created_at) VALUES ($1, $2, $3, $4)",
+                [key.id().into(), partner.into(), key.hash().to_hex().as_str().into(), now_ms.into()],
+            )
+            .await?;
+        transaction.commit().await?;
+        Ok(NewKey { key, partner: partner.to_owned(), class, created_at: now_ms })
+    }
+
+    /// Keys of a partner, or of all, the newest first, at most 200.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn keys(&self, partner: Option<&str>) -> Result<Vec<KeyInfo>, Error> {
+        let select = match partner {
+            Some(partner) => Select::text(KEY).push("partner = ?", [partner.into()]),
+            None => Select::text(KEY).push("1 = 1", []),
+        };
+        let rows = select.push(" ORDER BY created_at DESC, key_id LIMIT ?", [LISTED_MAX.into()]).all(&self.store).await?;
+        rows.iter().map(info).collect()
+    }
+
+    /// Revokes a key of a partner. It opens nothing from the return on; revoking it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`] when the partner has none of that id; [`Error::Store`].
+    pub async fn revoke_key(&self, partner: &str, key_id: &str, now_ms: i64) -> Result<KeyInfo, Error> {
+        let mut transaction = self.store.begin().await?;
+        transaction
+            .execute(
+                "UPDATE partner_keys SET revoked_at = $1 WHERE key_id = $2 AND partner = $3 AND revoked_at IS NULL",
+                [now_ms.into(), key_id.into(), partner.into()],
+            )
+            .await?;
+        let select = Select::text(KEY).push("key_id = ? AND partner = ?", [key_id.into(), partner.into()]);
+        let found = select.first_in(&mut transaction).await?;
+        let known = found.ok_or_else(|| Error::UnknownKey { partner: partner.to_owned(), key_id: key_id.chars().take(40).collect() })?;
+        let known = info(&known)?;
+        transaction.commit().await?;
+        Ok(known)
+    }
+
+    /// Who has this key, if it is one and lives. Notes that it was used, once a minute.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn recognise(&self, text: &str, now_ms: i64) -> Result<Option<Caller>, Error> {
+        let Some(key) = Key::parse(text) else { return Ok(None) };
+        let select =
+            Select::text("SELECT k.partner, k.secret_sha256, p.class FROM partner_keys k JOIN partners p ON p.partner = k.partner WHERE ");
+        let found = select.push("k.key_id = ? AND k.revoked_at IS NULL", [key.id().into()]).first(&self.store).await?;
+        let Some(row) = found else { return Ok(None) };
+        let mut columns = Columns::of(&row);
+        let (partner, secret_sha256, class) = (columns.text()?, columns.text()?, columns.text()?);
+        if !key.hash().is(&secret_sha256) {
+            return Ok(None);
+        }
+        self.note_use(key.id(), now_ms).await;
+        Ok(Some(Caller { partner, key_id: key.id().to_owned(), class: known_class(&class)? }))
+    }
+
+    /// Nobody is refused because this could not be noted.
+    async fn note_use(&self, key_id: &str, now_ms: i64) {
+        {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            if noted.get(key_id).is_some_and(|at| now_ms.saturating_sub(*at) < NOTED_EVERY_MS) {
+                return;
+            }
+            noted.insert(key_id.to_owned(), now_ms);
+        }
+        let noting = async {
+            let mut transaction = self.store.begin().await?;
+            let minute = now_ms - now_ms.rem_euclid(NOTED_EVERY_MS);
+            transaction
+                .execute(
+                    "UPDATE partner_keys SET used_at = $1 WHERE key_id = $2 AND (used_at IS NULL OR used_at < $1)",
+                    [minute.into(), key_id.into()],
+                )
+                .await?;
+            transaction.commit().await
+        };
+        if let Err(error) = noting.await {
+            tracing::warn!(%error, key_id, "the use of a partner's key could not be noted");
+        }
+    }
+}
+
+async fn live_keys(transaction: &mut Transaction, partner: &str) -> Result<Vec<String>, Error> {
+    let select = Select::text("SELECT key_id FROM partner_keys WHERE ")
+        .push("partner = ? AND revoked_at IS NULL ORDER BY created_at, key_id", [partner.into()]);
+    let rows = select.all_in(transaction).await?;
+    rows.iter().map(|row| Ok(Columns::of(row).text()?)).collect()
+}
+
+/// The partner is there, with this class where one is given.
+async fn partner_with(transaction: &mut Transaction, partner: &str, class: Option<Class>, now_ms: i64) -> Result<Class, Error> {
+    let select = Select::text("SELECT class FROM partners WHERE ").push("partner = ?", [partner.into()]);
+    let before = match select.first_in(transaction).await? {
+        Some(row) => Some(known_class(&Columns::of(&row).text()?)?),
+        None => None,
+    };
+    let now = class.or(before).unwrap_or_default();
+    if before != Some(now) {
+        transaction
+            .execute(
+                "INSERT INTO partners (partner, class, created_at) VALUES ($1, $2, $3) \
+                 ON CONFLICT (partner) DO UPDATE SET class = excluded.class",
+                [partner.into(), now.as_str().into(), now_ms.into()],
+            )
+            .await?;
+    }
+    Ok(now)
+}
+
+fn known_class(text: &str) -> Result<Class, Error> {
+    text.parse().map_err(|error: UnknownClass| atelier_store::Error::Broken(error.to_string()).into())
+}
+
+fn info(row: &Row) -> Result<KeyInfo, Error> {
+    let mut columns = Columns::of(row);
+    Ok(KeyInfo {
+        key_id: columns.text()?,
+        partner: columns.text()?,
+        created_at: columns.int()?,
+        revoked_at: columns.optional_int()?,
+        used_at: columns.optional_int()?,
+    })
+}
+
+/// Short and plain: it stands in events, metrics and tables for ever.
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=NAME_MAX).contains(&text.len()) && text.as_bytes()[0].is_ascii_lowercase() && text.bytes().all(plain)
+}

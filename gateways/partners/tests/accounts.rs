@@ -1,0 +1,161 @@
+//! Accounts on SQLite and on PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use atelier_partners::key::RANDOM_BYTES;
+use atelier_partners::{Accounts, Class, Error, Intake, LIVE_KEYS_MAX};
+use atelier_support::Postgres;
+
+const MINUTE: i64 = 60_000;
+
+struct Bed {
+    url: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+fn both() -> [Bed; 2] {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("partners.sqlite").display());
+    let name = format!("accounts{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    [Bed { url, _folder: Some(folder) }, Bed { url: Postgres::shared().create_database(&name), _folder: None }]
+}
+
+/// Different bytes at each call.
+fn random() -> [u8; RANDOM_BYTES] {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let seed = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut bytes = [0; RANDOM_BYTES];
+    for (at, byte) in (0_u32..).zip(&mut bytes) {
+        *byte = (seed.wrapping_mul(2_654_435_761).rotate_left(at % 32) ^ at.wrapping_mul(97)).to_le_bytes()[0];
+    }
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_names_its_partner_until_it_is_revoked() {
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        let made = accounts.create_key("acme", Some(Class::Large), &random(), 7).await.unwrap();
+        let text = made.key.reveal();
+        // Another process sees it at once, and its end too.
+        let other = Accounts::open(&bed.url).await.unwrap();
+        let caller = other.recognise(&text, 10).await.unwrap().expect("a live key");
+        assert_eq!((caller.partner.as_str(), caller.key_id.as_str(), caller.class), ("acme", made.key.id(), Class::Large));
+        let known = accounts.revoke_key("acme", made.key.id(), 20).await.unwrap();
+        assert_eq!((known.created_at, known.revoked_at), (7, Some(20)));
+        assert_eq!(other.recognise(&text, 21).await.unwrap(), None);
+        assert_eq!(accounts.revoke_key("acme", made.key.id(), 30).await.unwrap().revoked_at, Some(20), "once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_with_another_secret_is_nobodys() {
+    let [bed, _] = both();
+    let accounts = Accounts::open(&bed.url).await.unwrap();
+    let (mut one, mut other) = (random(), random());
+    one[..12].copy_from_slice(&[5; 12]);
+    other[..12].copy_from_slice(&[5; 12]);
+    let made = accounts.create_key("acme", None, &one, 0).await.unwrap();
+    let forged = atelier_partners::key::Key::new(&other);
+    assert_eq!((forged.id(), forged == made.key), (made.key.id(), false));
+    assert_eq!(accounts.recognise(&forged.reveal(), 0).await.unwrap(), None);
+    for text in ["", "atl_", "x", &made.key.reveal()[..70], made.key.id()] {
+        assert_eq!(accounts.recognise(text, 0).await.unwrap(), None, "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_keys_live_at_once_and_a_third_is_told_what_to_do() {
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        // Many at once: exactly two are made, whoever comes first.
+        let asked: Vec<_> = (0..6)
+            .map(|_| {
+                let accounts = accounts.clone();
+                tokio::spawn(async move { accounts.create_key("acme", None, &random(), 0).await })
+            })
+            .collect();
+        let mut made = Vec::new();
+        for asked in asked {
+            match asked.await.unwrap() {
+                Ok(key) => made.push(key),
+                Err(error @ Error::TooManyKeys { .. }) => assert!(error.to_string().contains("revoke one of them first"), "{error}"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(made.len(), LIVE_KEYS_MAX);
+        accounts.create_key("other", None, &random(), 0).await.unwrap();
+        accounts.revoke_key("acme", made[0].key.id(), 1).await.unwrap();
+        accounts.create_key("acme", None, &random(), 2).await.unwrap();
+        let keys = accounts.keys(Some("acme")).await.unwrap();
+        assert_eq!((keys.len(), keys.iter().filter(|key| key.revoked_at.is_none()).count()), (3, 2));
+        assert_eq!(accounts.keys(None).await.unwrap().len(), 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_partner_cannot_touch_anothers_key() {
+    let [bed, _] = both();
+    let accounts = Accounts::open(&bed.url).await.unwrap();
+    let made = accounts.create_key("acme", None, &random(), 0).await.unwrap();
+    let error = accounts.revoke_key("other", made.key.id(), 1).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownKey { .. }), "{error}");
+    assert!(accounts.recognise(&made.key.reveal(), 2).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keys_use_is_noted_to_the_minute() {
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        let text = accounts.create_key("acme", None, &random(), 0).await.unwrap().key.reveal();
+        let used = || async { accounts.keys(Some("acme")).await.unwrap()[0].used_at };
+        assert_eq!(used().await, None);
+        for (now, noted) in [(5 * MINUTE + 1, 5), (5 * MINUTE + 59_999, 5), (6 * MINUTE + 1, 6), (6 * MINUTE + 2, 6), (9 * MINUTE, 9)] {
+            accounts.recognise(&text, now).await.unwrap().expect("live");
+            assert_eq!(used().await, Some(noted * MINUTE), "at {now}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_short_and_plain() {
+    let [bed, _] = both();
+    let accounts = Accounts::open(&bed.url).await.unwrap();
+    for bad in ["", "Acme", "a b", "a;b", "-a", "1a", "имя", &"a".repeat(41), "a\n"] {
+        let error = accounts.create_key(bad, None, &random(), 0).await.unwrap_err();
+        assert!(matches!(error, Error::Name(_)) && error.to_string().contains("lower-case"), "{bad:?}: {error}");
+    }
+    accounts.create_key(&"a".repeat(40), None, &random(), 0).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lanes_switch_remembers_every_turn() {
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        let untouched = accounts.lane().await.unwrap();
+        assert_eq!((untouched.intake, untouched.turn), (Intake::Open, 0));
+        accounts.turn_lane(Intake::Paused, "the furnace is cold", "anna", 5).await.unwrap();
+        accounts.turn_lane(Intake::Drain, "it is warm again", "boris", 6).await.unwrap();
+        let lane = Accounts::open(&bed.url).await.unwrap().lane().await.unwrap();
+        assert_eq!((lane.intake, lane.turn, lane.by.as_deref(), lane.at), (Intake::Drain, 2, Some("boris"), Some(6)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_its_partners_for_a_week() {
+    const WEEK: i64 = 7 * 24 * 60 * MINUTE;
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        let upload = accounts.note_upload("acme", "ab".repeat(32), "stl", 84, 0).await.unwrap();
+        assert_eq!(accounts.upload("acme", upload.upload_id, 1).await.unwrap(), Some(upload.clone()));
+        assert_eq!(accounts.upload("other", upload.upload_id, 1).await.unwrap(), None);
+        assert_eq!(accounts.upload("acme", upload.upload_id, WEEK + 1).await.unwrap(), None);
+        let again = accounts.note_upload("acme", "ab".repeat(32), "stl", 84, WEEK + 2).await.unwrap();
+        assert_eq!(again.upload_id, upload.upload_id, "the same file has the same id");
+        assert_ne!(accounts.note_upload("other", "ab".repeat(32), "stl", 84, 0).await.unwrap().upload_id, upload.upload_id);
+        assert!(accounts.upload("acme", upload.upload_id, WEEK + 3).await.unwrap().is_some());
+    }
+}
