@@ -10,4 +10,5 @@ mod demo;
 mod filled;
 mod gaps;
 mod independent;
+mod partners;
 mod roles;

@@ -6,6 +6,7 @@ mod cli;
 mod config_file;
 mod demo;
 mod gaps;
+mod key;
 mod order;
 mod policy;
 mod publish;
@@ -63,6 +64,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Gateway(args) => roles::gateway(&settings, &args).await,
         Command::Audit(args) => audit::run(&settings, &args).await,
         Command::Gaps(args) => gaps::run(&settings, &args).await,
+        Command::Key(args) => key::run(&settings, &args).await,
         Command::Order(args) => order::run(&settings, &args).await,
         Command::Replay(args) => replay::run(&settings, &args).await,
         Command::Repair(args) => repair::run(&args).await,
