@@ -12,4 +12,5 @@ mod filled;
 mod gaps;
 mod judge;
 mod parked;
+mod partners;
 mod roles;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use atelier_http::Surface;
+use atelier_partners::Class;
 use atelier_projections::Cause;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -62,7 +63,9 @@ atelier chaos --log kafka://127.0.0.1:9092 --store postgres://atelier@127.0.0.1/
     #[command(after_help = "Example:\n  atelier pricing --log kafka://k1:9092 --blobs file --data /mnt/shared --capacity 4")]
     Pricing(PricingArgs),
     /// Serves HTTP
-    #[command(after_help = "Examples:\n  atelier gateway shop mes crm carrier events\n  atelier gateway shop --listen 0.0.0.0:8080")]
+    #[command(
+        after_help = "Examples:\n  atelier gateway shop partner mes crm carrier events\n  atelier gateway shop --listen 0.0.0.0:8080"
+    )]
     Gateway(GatewayArgs),
     /// Is anything missing? Reconciles commands, outcomes, events, pricing jobs and read models
     #[command(
@@ -79,6 +82,10 @@ atelier audit --state /var/lib/atelier/audit --every 5m --listen 127.0.0.1:9100"
 Examples:\n  atelier gaps\n  atelier gaps --cause no_operator\n  atelier gaps --all --order 6f1cf0b6-… --json"
     )]
     Gaps(GapsArgs),
+    /// Keys of partners: make, list, revoke
+    #[command(after_help = "Examples:\n  atelier key create --partner acme\n  atelier key create --partner acme --class large --json\n  \
+atelier key list --partner acme\n  atelier key revoke --partner acme k7b2mq4xw3ah")]
+    Key(KeyArgs),
     /// What happened to an order, from the log itself
     #[command(after_help = "Examples:\n  atelier order 6f1cf0b6-…\n  atelier order 6f1cf0b6-… --at 2026-11-20T12:00:00Z --json")]
     Order(OrderArgs),
@@ -122,6 +129,7 @@ impl Command {
             | Command::Chaos(_)
             | Command::Audit(_)
             | Command::Gaps(_)
+            | Command::Key(_)
             | Command::Order(_)
             | Command::Replay(_)
             | Command::Repair(_)
@@ -308,6 +316,61 @@ pub(crate) struct GapsArgs {
 
 fn cause() -> impl TypedValueParser<Value = Cause> {
     PossibleValuesParser::new(Cause::ALL.map(Cause::as_str)).map(|name| name.parse().expect("one of the possible values"))
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) action: KeyAction,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum KeyAction {
+    /// Makes a key, and the partner when there is none of that name; shows the key this once
+    Create {
+        /// The partner: 1 to 40 lower-case letters, digits and `-`
+        #[arg(long, value_name = "NAME")]
+        partner: String,
+        /// How much the partner is given [default: standard, or as it was]
+        #[arg(long, value_name = "CLASS", value_parser = class())]
+        class: Option<Class>,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists keys, live and revoked, the newest first
+    List {
+        /// Of this partner only
+        #[arg(long, value_name = "NAME")]
+        partner: Option<String>,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revokes a key: from now on it opens nothing
+    Revoke {
+        /// Whose
+        #[arg(long, value_name = "NAME")]
+        partner: String,
+        /// Its public id, as `list` shows it
+        #[arg(value_name = "KEY")]
+        key_id: String,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl KeyAction {
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            KeyAction::Create { json, .. } | KeyAction::List { json, .. } | KeyAction::Revoke { json, .. } => *json,
+        }
+    }
+}
+
+fn class() -> impl TypedValueParser<Value = Class> {
+    PossibleValuesParser::new(Class::ALL.map(Class::as_str)).map(|name| name.parse().expect("one of the possible values"))
 }
 
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ mod cli;
 mod config_file;
 mod demo;
 mod gaps;
+mod key;
 mod order;
 mod parked;
 mod policy;
@@ -66,6 +67,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Gateway(args) => roles::gateway(&settings, &args).await,
         Command::Audit(args) => audit::run(&settings, &args).await,
         Command::Gaps(args) => gaps::run(&settings, &args).await,
+        Command::Key(args) => key::run(&settings, &args).await,
         Command::Order(args) => order::run(&settings, &args).await,
         Command::Replay(args) => replay::run(&settings, &args).await,
         Command::Parked(args) => parked::run(&settings, &args).await,

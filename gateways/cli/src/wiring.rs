@@ -8,6 +8,8 @@ use atelier_blobs::Blobs;
 use atelier_http::Secret;
 use atelier_log::embedded::Embedded;
 use atelier_log::{Log, kafka};
+use atelier_partners::Accounts;
+use atelier_partners::key::RANDOM_BYTES;
 use atelier_pricing::PriceBook;
 use atelier_projections::Store;
 use prometheus_client::registry::Registry;
@@ -112,6 +114,25 @@ pub(crate) async fn store(settings: &Settings) -> Result<Store, Failure> {
         }
         StoreChoice::Postgres { url } => Ok(Store::open(url).await?),
     }
+}
+
+/// Opens the partners' accounts: a file of their own, or tables of their own in the same PostgreSQL database.
+pub(crate) async fn accounts(settings: &Settings) -> Result<Accounts, Failure> {
+    match &settings.store {
+        StoreChoice::Sqlite => {
+            std::fs::create_dir_all(&settings.data)
+                .map_err(|error| format!("cannot make the folder {}: {error}; choose another with --data", settings.data.display()))?;
+            Ok(Accounts::open(&format!("sqlite:{}", settings.data.join("partners.sqlite").display())).await?)
+        }
+        StoreChoice::Postgres { url } => Ok(Accounts::open(url).await?),
+    }
+}
+
+/// Bytes for a new key: the one place that asks the machine for randomness nobody can foresee.
+pub(crate) fn random_bytes() -> Result<[u8; RANDOM_BYTES], Failure> {
+    let mut bytes = [0; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    Ok(bytes)
 }
 
 /// Opens the object store.

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use atelier_blobs::Blobs;
 use atelier_log::client::Client;
+use atelier_partners::key::RANDOM_BYTES;
+use atelier_partners::{Accounts, Limiter, Places};
 use atelier_projections::Queries;
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,12 +24,16 @@ pub struct App {
     pub client: Client,
     /// Answers from the read models.
     pub queries: Queries,
+    /// Partners, their keys, and the switch of their lane.
+    pub accounts: Accounts,
     /// Bytes of models and previews.
     pub blobs: Blobs,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// Fresh ids for commands that bring no idempotency key.
     pub ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    /// Bytes nobody can foresee, for new keys.
+    pub random: Arc<dyn Fn() -> [u8; RANDOM_BYTES] + Send + Sync>,
     /// Limits and policies.
     pub config: Config,
     /// What is counted.
@@ -44,6 +50,10 @@ pub(crate) struct Inner {
     pub(crate) app: App,
     /// What `/metrics` shows.
     pub(crate) registry: Arc<Mutex<Registry>>,
+    /// How often each key of a partner has asked.
+    pub(crate) limiter: Limiter,
+    /// How many requests of each partner are under way.
+    pub(crate) places: Places,
     /// One permit per open live stream.
     streams: Arc<Semaphore>,
     /// One permit per reader of the log.
@@ -58,6 +68,8 @@ impl Gateway {
         Self(Arc::new(Inner {
             app,
             registry,
+            limiter: Limiter::default(),
+            places: Places::default(),
             streams: Arc::new(Semaphore::new(streams)),
             readers: Arc::new(Semaphore::new(readers)),
             log_probe: Arc::new(Semaphore::new(1)),

@@ -101,6 +101,11 @@ codes! {
     Slow             "timeout"                REQUEST_TIMEOUT        "The request took too long to arrive";
     Unavailable      "unavailable"            SERVICE_UNAVAILABLE    "Not available right now";
     Behind           "behind"                 SERVICE_UNAVAILABLE    "The read model has not seen that version";
+    UnknownKey       "unknown_key"            NOT_FOUND              "There is no such key";
+    TooManyKeys      "too_many_keys"          CONFLICT               "As many keys as may live do";
+    RateLimited      "rate_limited"           TOO_MANY_REQUESTS      "Too many requests";
+    Quota            "quota"                  TOO_MANY_REQUESTS      "As many orders as may be open are";
+    IntakePaused     "intake_paused"          SERVICE_UNAVAILABLE    "No orders of partners are taken for now";
     Busy             "busy"                   SERVICE_UNAVAILABLE    "All places are taken";
     Internal         "internal"               INTERNAL_SERVER_ERROR  "Something went wrong on our side";
 }
@@ -178,6 +183,11 @@ impl Refusal {
     pub(crate) fn challenge(mut self, scheme: &'static str) -> Self {
         self.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static(scheme)));
         self
+    }
+
+    /// Whether it is one of this kind.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.problem.type_uri.strip_prefix(TYPE_PREFIX) == Some(code.as_str())
     }
 
     /// The engine refused because of how the order stands: another order may do.

@@ -70,6 +70,7 @@ impl House {
     ) -> Result<Self, Failure> {
         let log = wiring::log(settings, Access::Full).await?;
         let store = wiring::store(settings).await?;
+        let accounts = wiring::accounts(settings).await?;
         let blobs = wiring::blobs(settings)?;
         let registry: Arc<Mutex<Registry>> = wiring::registry();
         let client = Client::start(log.clone())?;
@@ -86,7 +87,7 @@ impl House {
                 },
             )
         };
-        let parts = Parts { client: client.clone(), store: store.clone(), blobs, registry };
+        let parts = Parts { client: client.clone(), store: store.clone(), accounts, blobs, registry };
         let config = Config { carrier_secret, ..Config::default() };
         let serving = serve(settings, args.listen, &Surface::ALL, parts, config, stop.clone()).await?;
         let url = format!("http://{}", serving.address);
