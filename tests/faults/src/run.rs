@@ -67,6 +67,10 @@ impl Run {
     fn round(&mut self, round: usize, steps: &[Step<Kind>]) -> Outcome<()> {
         let mut load = self.house.load(self.seed ^ round as u64, &format!("load-{round}"))?;
         for step in steps {
+            if load.must_run().is_err() {
+                // What it says has been said; the rest of the round needs another one.
+                load = self.house.load(self.seed ^ round as u64, &format!("load-{round}-{}", step.number))?;
+            }
             self.step(step, &mut load)?;
         }
         self.checkpoint(load);
