@@ -1,8 +1,8 @@
 //! How long an owner's death is felt: from the SIGKILL until a reader of committed records has, from every partition,
 //! the outcome of a command that was appended after it.
 //!
-//! The real binary: two `atelier engine` processes on Kafka. Once the killed one comes back at once under its name,
-//! once it stays away and the other takes over.
+//! The real binary: two `atelier engine` processes on Kafka, of which one owns everything. Once that is killed and comes
+//! back at once under its name, once it stays away and the other takes over.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,25 +34,28 @@ pub(super) fn run(settings: &Settings, report: &mut Report) -> Outcome<()> {
     let (prefix, log) = bench.log(PARTITIONS)?;
     let log: Arc<dyn Log> = Arc::new(log);
     let engine = |name: &str| Role::start(&["engine", "--instance", name], &bench.brokers(), &prefix, folder.path() as &Path);
-    let (mut first, second) = (Some(engine("first")?), engine("second")?);
     let flow = Flow::start(log.clone());
     let mut follower = Follower::start(log)?;
+    // Whoever comes first owns every partition, and the group moves none to one that comes later.
+    let (mut owner, mut name, mut other) = (engine("first")?, "first", "second");
     follower.until_all_move(Instant::now())?;
+    let mut standby = engine(other)?;
     let (mut back, mut taken_over) = (Vec::new(), Vec::new());
     for _ in 0..settings.pairs {
         std::thread::sleep(SETTLE);
         let killed = Instant::now();
-        drop(first.take());
-        first = Some(engine("first")?);
+        drop(owner);
+        owner = engine(name)?;
         back.push(follower.until_all_move(killed)?);
         std::thread::sleep(SETTLE);
         let killed = Instant::now();
-        drop(first.take());
+        drop(owner);
         taken_over.push(follower.until_all_move(killed)?);
-        first = Some(engine("first")?);
+        (owner, standby) = (standby, engine(name)?);
+        (name, other) = (other, name);
     }
     flow.stop()?;
-    drop((first, second));
+    drop((owner, standby));
     let mut row = |what: &str, times: &[Duration], at_most_ms: f64| {
         let longest = times.iter().max().copied().unwrap_or_default().as_secs_f64() * 1000.0;
         let all: Vec<String> = times.iter().map(|time| format!("{:.1}", time.as_secs_f64())).collect();
