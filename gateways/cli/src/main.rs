@@ -2,6 +2,7 @@
 //! nowhere else.
 
 mod audit;
+mod checkpoints;
 mod cli;
 mod config_file;
 mod demo;
