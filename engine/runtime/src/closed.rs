@@ -64,7 +64,25 @@ impl ClosedOrders {
         }
         let Some(written) = &self.written else { return Ok(None) };
         let found = written.get(id.as_u128())?;
-        found.map(|bytes| postcard::from_bytes(bytes.value()).map_err(|error| Error(error.to_string()))).transpose()
+        found.map(|bytes| decoded(bytes.value())).transpose()
+    }
+
+    /// Shows the orders by id, from `first` on, until `take` wants no more; the id of the next one then.
+    pub(crate) fn each_from(&mut self, first: Uuid, mut take: impl FnMut(Uuid, Order) -> bool) -> Result<Option<Uuid>, Error> {
+        if !self.buffer.is_empty() {
+            self.flush()?;
+        }
+        let Some(table) = &self.written else { return Ok(None) };
+        let mut wanted = true;
+        for entry in table.range(first.as_u128()..)? {
+            let (id, bytes) = entry?;
+            let id = Uuid::from_u128(id.value());
+            if !wanted {
+                return Ok(Some(id));
+            }
+            wanted = take(id, decoded(bytes.value())?);
+        }
+        Ok(None)
     }
 
     /// How many there are.
@@ -99,4 +117,8 @@ impl ClosedOrders {
         self.buffer.clear();
         Ok(())
     }
+}
+
+fn decoded(bytes: &[u8]) -> Result<Order, Error> {
+    postcard::from_bytes(bytes).map_err(|error| Error(error.to_string()))
 }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod chaos;
+mod checkpoints;
 mod cli;
 mod config_file;
 mod demo;

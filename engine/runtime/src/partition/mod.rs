@@ -7,7 +7,8 @@ mod batch;
 mod parked;
 mod replay;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -154,6 +155,25 @@ impl PartitionState {
         self.open.capacity() * entry + self.open.values().map(|order| order.size_bytes() + timer).sum::<usize>()
     }
 
+    /// Takes over an order of a checkpoint. Deadlines are left for [`Self::arm`].
+    pub(crate) fn adopt(&mut self, id: Uuid, order: Order) -> Result<(), closed::Error> {
+        if order.status().is_final() {
+            return self.closed.insert(id, order);
+        }
+        self.open.insert(id, Box::new(order));
+        Ok(())
+    }
+
+    /// The open orders, in no order.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (&Uuid, &Order)> {
+        self.open.iter().map(|(id, order)| (id, &**order))
+    }
+
+    /// Shows ended orders by id, from `first` on, until `take` wants no more; the next one then.
+    pub(crate) fn ended_from(&mut self, first: Uuid, take: impl FnMut(Uuid, Order) -> bool) -> Result<Option<Uuid>, closed::Error> {
+        self.closed.each_from(first, take)
+    }
+
     /// Takes the order out, with the deadline it had.
     fn take(&mut self, id: &Uuid) -> Result<(Option<Box<Order>>, Option<TimeMs>), closed::Error> {
         match self.open.remove(id) {
@@ -179,6 +199,21 @@ impl PartitionState {
 
     fn due_of(&self, order: &Order) -> Option<TimeMs> {
         deadline(order, &self.settings.policy).map(|deadline| deadline.at)
+    }
+}
+
+/// Where it stands, without what the orders are about.
+impl fmt::Debug for PartitionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open: BTreeMap<_, _> = self.open.iter().map(|(id, order)| (id, (order.version, order.stage))).collect();
+        f.debug_struct("PartitionState")
+            .field("partition", &self.settings.partition)
+            .field("next_command", &self.next_command)
+            .field("open", &open)
+            .field("closed", &self.closed.len())
+            .field("parked", &self.parked.len())
+            .field("next_due", &self.timers.next())
+            .finish_non_exhaustive()
     }
 }
 
