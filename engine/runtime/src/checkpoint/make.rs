@@ -53,20 +53,38 @@ pub struct Made {
 /// # Errors
 /// [`Error`]; the older ones stay as they are.
 pub fn make(log: &dyn Log, store: &dyn CheckpointStore, settings: &Settings, stopping: impl Fn() -> bool) -> Result<Option<Made>, Error> {
+    match fold(log, store, settings, Orders::Open, &stopping) {
+        // It may have gone on after its end (a record of it was skipped): with the ended orders at hand this shows.
+        Err(Error::Parked { .. }) => fold(log, store, settings, Orders::All, &stopping),
+        folded => folded,
+    }
+}
+
+fn fold(
+    log: &dyn Log,
+    store: &dyn CheckpointStore,
+    settings: &Settings,
+    orders: Orders,
+    stopping: &dyn Fn() -> bool,
+) -> Result<Option<Made>, Error> {
     let partition = settings.partition;
     // In this order: whatever commands below the offset led to lies below the end.
     let next_command = log.committed(GROUP, partition).map_err(restore::Error::from)?;
     let end = log.end(Topic::Events, partition).map_err(restore::Error::from)?;
     let Some(folder) = folder(log, partition, end).map_err(restore::Error::from)? else { return Ok(None) };
-    let (mut state, reader, mut parts) = match newest(log, store, settings, next_command, end, Orders::Open)? {
-        Some(Found { head, state, tail, .. }) => (state, tail, head.parts.into_iter().filter(|part| part.ended).collect()),
+    let (mut state, reader, mut parts) = match newest(log, store, settings, next_command, end, orders)? {
+        Some(Found { head, state, tail, .. }) => {
+            // Those that are not at hand are taken over as they were written.
+            let ended = head.parts.into_iter().filter(|part| part.ended && orders == Orders::Open).collect();
+            (state, tail, ended)
+        }
         None => {
             let reader = log.read(Topic::Events, &[(partition, 0)]).map_err(restore::Error::from)?;
             (PartitionState::new(settings.clone(), next_command).map_err(restore::Error::from)?, reader, Vec::new())
         }
     };
     let mut last = None;
-    let events = replay_to(reader, partition, end, &mut state, &stopping, |batch| {
+    let events = replay_to(reader, partition, end, &mut state, stopping, |batch| {
         last = batch.last().map(|record| (record.offset, record_hash(record))).or(last);
     })?;
     let Some((last_offset, last_hash)) = last else { return Ok(None) };
