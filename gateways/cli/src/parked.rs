@@ -211,7 +211,7 @@ fn each_from(log: &dyn Log, topic: Topic, from: (Partition, u64), mut with: impl
 }
 
 async fn replay(args: &ParkedArgs, (partition, offset): (u32, u64)) -> Result<ExitCode, Failure> {
-    let gateway = Gateway::new(&args.url, &args.staff)?;
+    let gateway = Gateway::new(&args.asked)?;
     let url = gateway.url(&format!("/crm/v1/dead-letters/{partition}/{offset}/replay?dry_run={}", !args.apply));
     let (status, answer) = gateway.answer(gateway.client.post(url).json(&json!({"reason": args.reason}))).await?;
     if !status.is_success() {
