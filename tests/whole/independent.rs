@@ -21,6 +21,8 @@ pub(crate) struct Found {
     pub(crate) events: usize,
     /// By order: version → status.
     pub(crate) orders: BTreeMap<String, BTreeMap<i64, String>>,
+    /// By order: version → event id.
+    pub(crate) ids: BTreeMap<String, BTreeMap<i64, String>>,
 }
 
 fn schema(file: &str) -> Schema {
@@ -116,7 +118,9 @@ pub(crate) fn check(log: &dyn Log) -> Found {
             let versions = found.orders.entry(order.clone()).or_default();
             assert_eq!(version, versions.len() as i64 + 1, "order {order}: versions are contiguous");
             versions.insert(version, text(field(&event["after"], "status")));
-            assert!(event_ids.insert(text(&event["event_id"])), "event id of order {order} version {version} is new");
+            let event_id = text(&event["event_id"]);
+            found.ids.entry(order.clone()).or_default().insert(version, event_id.clone());
+            assert!(event_ids.insert(event_id), "event id of order {order} version {version} is new");
             let cause = text(&event["command_id"]);
             if !cause.is_empty() {
                 *caused.entry(cause).or_default() += 1;

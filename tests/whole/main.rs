@@ -11,3 +11,4 @@ mod filled;
 mod gaps;
 mod independent;
 mod roles;
+mod webhooks;

@@ -50,6 +50,10 @@ atelier demo --log kafka://127.0.0.1:9092 --store postgres://… --separate")]
     /// Measures models and prices them
     #[command(after_help = "Example:\n  atelier pricing --log kafka://k1:9092 --blobs file --data /mnt/shared --capacity 4")]
     Pricing(PricingArgs),
+    /// Sends partners' webhooks
+    #[command(after_help = "Any number of processes share the work; those that share a store need clocks within a second.\n\nExample:\n  \
+atelier webhooks --log kafka://k1:9092 --store postgres://atelier@db/atelier --public-url https://api.example.org")]
+    Webhooks(RoleArgs),
     /// Serves HTTP
     #[command(after_help = "Examples:\n  atelier gateway shop mes crm carrier events\n  atelier gateway shop --listen 0.0.0.0:8080")]
     Gateway(GatewayArgs),
@@ -97,7 +101,12 @@ impl Command {
     pub(crate) fn voice(&self) -> Voice {
         match self {
             Command::Audit(args) if args.every.is_some() => Voice::Role,
-            Command::Up(_) | Command::Engine(_) | Command::Projections(_) | Command::Pricing(_) | Command::Gateway(_) => Voice::Role,
+            Command::Up(_)
+            | Command::Engine(_)
+            | Command::Projections(_)
+            | Command::Pricing(_)
+            | Command::Webhooks(_)
+            | Command::Gateway(_) => Voice::Role,
             Command::Demo(_)
             | Command::Audit(_)
             | Command::Gaps(_)
@@ -127,6 +136,8 @@ pub(crate) struct UpArgs {
 pub(crate) enum LeftOut {
     /// Measuring and pricing
     Pricing,
+    /// Sending partners' webhooks
+    Webhooks,
 }
 
 #[derive(Args, Debug)]

@@ -10,7 +10,10 @@ use atelier_log::embedded::Embedded;
 use atelier_log::{Log, kafka};
 use atelier_pricing::PriceBook;
 use atelier_projections::Store;
+use atelier_webhooks::{Endpoints, Guard, Sender};
 use prometheus_client::registry::Registry;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::Failure;
 use crate::settings::{BlobsChoice, LogChoice, Settings, StoreChoice};
@@ -94,6 +97,35 @@ pub(crate) async fn store(settings: &Settings) -> Result<Store, Failure> {
         }
         StoreChoice::Postgres { url } => Ok(Store::open(url).await?),
     }
+}
+
+/// Opens the webhooks' store: a file of its own, or tables of their own beside the read models.
+pub(crate) async fn webhooks_store(settings: &Settings) -> Result<atelier_store::Store, Failure> {
+    let url = match &settings.store {
+        StoreChoice::Sqlite => {
+            std::fs::create_dir_all(&settings.data)
+                .map_err(|error| format!("cannot make the folder {}: {error}; choose another with --data", settings.data.display()))?;
+            format!("sqlite:{}", settings.data.join("webhooks.sqlite").display())
+        }
+        StoreChoice::Postgres { url } => url.clone(),
+    };
+    Ok(atelier_store::Store::open(&url, &atelier_webhooks::SCHEMA).await?)
+}
+
+/// What webhooks are sent with.
+pub(crate) fn webhooks_sender(settings: &Settings) -> Result<Sender, Failure> {
+    let guard = Guard::new(settings.webhook_allow.clone());
+    let Some(path) = &settings.webhook_ca else { return Ok(Sender::new(guard, &[])?) };
+    let pem =
+        std::fs::read(path).map_err(|error| format!("cannot read the certificates {}: {error}; correct --webhook-ca", path.display()))?;
+    Ok(Sender::new(guard, &pem).map_err(|error| format!("the certificates {}: {error}; correct --webhook-ca", path.display()))?)
+}
+
+/// What partners may do with their endpoints.
+pub(crate) fn endpoints(settings: &Settings, store: atelier_store::Store) -> Result<Endpoints, Failure> {
+    // 244 random bits: what two random ids leave beside their version and variant, hashed into one secret.
+    let draw = || -> [u8; 32] { Sha256::new().chain_update(Uuid::new_v4()).chain_update(Uuid::new_v4()).finalize().into() };
+    Ok(Endpoints::new(store, webhooks_sender(settings)?, clock(), Arc::new(Uuid::now_v7), Arc::new(draw)))
 }
 
 /// Opens the object store.

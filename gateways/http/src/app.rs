@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use atelier_blobs::Blobs;
 use atelier_log::client::Client;
 use atelier_projections::Queries;
+use atelier_webhooks::Endpoints;
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ pub struct App {
     pub client: Client,
     /// Answers from the read models.
     pub queries: Queries,
+    /// Where partners' messages go.
+    pub webhooks: Endpoints,
     /// Bytes of models and previews.
     pub blobs: Blobs,
     /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use prometheus_client::registry::Registry;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -125,6 +125,8 @@ fn gather(surfaces: &[Surface]) -> OpenApiRouter<Gateway> {
         "staff",
         header("X-Staff", "`NAME;ROLE` with the role operator, seller or admin; taken at its word on a loopback address only"),
     );
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    components.add_security_scheme("partner", SecurityScheme::Http(bearer));
     components.add_security_scheme("carrier", header("webhook-signature", "Signed as the Standard Webhooks specification has it"));
     let api = OpenApiBuilder::new().info(info).components(Some(components)).build();
     surfaces.into_iter().fold(OpenApiRouter::with_openapi(api).merge(ops::routes()), |all, surface| all.merge(surface.routes()))

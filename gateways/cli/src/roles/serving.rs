@@ -7,6 +7,7 @@ use atelier_blobs::Blobs;
 use atelier_http::{App, Config, Limits, Metrics, StaffPolicy, Surface};
 use atelier_log::client::Client;
 use atelier_projections::Store;
+use atelier_webhooks::Endpoints;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::wiring;
 pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) store: Store,
+    pub(crate) webhooks: Endpoints,
     pub(crate) blobs: Blobs,
     pub(crate) registry: Arc<Mutex<Registry>>,
 }
@@ -51,6 +53,7 @@ pub(crate) async fn serve(
     let app = App {
         client: parts.client,
         queries: parts.store.queries(),
+        webhooks: parts.webhooks,
         blobs: parts.blobs,
         clock: wiring::clock(),
         ids: Arc::new(Uuid::now_v7),

@@ -12,6 +12,7 @@ use atelier_log::memory::Memory;
 use atelier_log::{Appending, Error, Log, Membership, NewRecord, Owner, Partition, Reader, Subscription};
 use atelier_projections::{Model, Runner, RunnerHandle, Store};
 use atelier_schemas::Topic;
+use atelier_webhooks::{Endpoints, Guard, Sender};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
@@ -89,12 +90,23 @@ impl House {
             ..Config::default()
         };
         change(&mut config);
+        let address = format!("sqlite:{}/webhooks.sqlite", folder.path().display());
+        let webhooks = atelier_store::Store::open(&address, &atelier_webhooks::SCHEMA).await.expect("a store");
+        let guard = Guard::new(vec!["127.0.0.0/8".parse().expect("a network")]);
+        let webhooks = Endpoints::new(
+            webhooks,
+            Sender::new(guard, &[]).expect("Mozilla's roots"),
+            Arc::new(|| NOW_MS),
+            Arc::new(Uuid::new_v4),
+            Arc::new(|| [7; 32]),
+        );
         let blobs = Blobs::in_memory();
         let stop = CancellationToken::new();
         let counter = AtomicU64::new(1);
         let app = App {
             client: Client::start(log.clone()).expect("the log is there"),
             queries,
+            webhooks,
             blobs: blobs.clone(),
             clock: Arc::new({
                 let clock = clock.clone();

@@ -18,3 +18,4 @@ mod reads;
 mod served;
 mod staff;
 mod streams;
+mod webhooks;
