@@ -10,6 +10,9 @@ use crate::{Command, Event, Unreadable};
 /// Which command a record holds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct CommandBrief {
+    /// See [`Command::order_id`].
+    #[serde(with = "uuid::serde::hyphenated")]
+    pub order_id: Uuid,
     /// See [`Command::command_id`].
     #[serde(with = "uuid::serde::hyphenated")]
     pub command_id: Uuid,

@@ -68,7 +68,8 @@ impl Command {
     /// The first eight bytes of the SHA-256 of what is asked, by whom and of which order. Two commands
     /// with one id must have one digest; time, trace and expected version do not count.
     pub fn digest(&self) -> i64 {
-        let asked = serde_json::to_vec(&(&self.order_id, &self.actor, &self.data)).expect("a command is plain data");
+        let mut asked = Vec::with_capacity(512);
+        serde_json::to_writer(&mut asked, &(&self.order_id, &self.actor, &self.data)).expect("a command is plain data");
         let hash: [u8; 32] = Sha256::digest(&asked).into();
         i64::from_be_bytes(hash[..8].try_into().expect("eight bytes"))
     }
@@ -104,5 +105,6 @@ union! {
         SubmitOrderUpTo { price: Money },
         AcceptQuote { price: Money },
         AmendOrder { #[serde(default)] item: Option<Item>, #[serde(default)] model: Option<Model> },
+        SkipRecords { offsets: Vec<i64>, reason: String },
     }
 }

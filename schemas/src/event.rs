@@ -120,6 +120,7 @@ union! {
         DeadlineMissed { stage: String, due: TimeMs, policy: String, #[serde(default = "attention")] action: String },
         TermsAgreed { approve_up_to: Money },
         OrderAmended { #[serde(default)] item: Option<Item>, #[serde(default)] model: Option<Model> },
+        RecordsSkipped { offsets: Vec<i64>, reason: String },
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{TimeMs, union};
+use crate::{TimeMs, Topic, union};
 
 /// Topic `orders.outcomes`, key: the order id, partition: the command's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,14 @@ pub struct Outcome {
     pub traceparent: Option<String>,
     /// The answer.
     pub result: OutcomeResult,
+}
+
+impl Outcome {
+    /// The command id of the answer to a record that is no command in its place: nothing in the record can be
+    /// trusted to name it.
+    pub fn id_of_unreadable(partition: u32, offset: u64) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{}/{partition}/{offset}", Topic::Commands).as_bytes())
+    }
 }
 
 union! {

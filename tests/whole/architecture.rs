@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
                               "atelier-webhooks"]),
 ];
 /// Not part of the product: may use anything of it.
-const WORKSHOP: &[&str] = &["atelier-support", "atelier-tests", "atelier-simulation", "atelier-benches"];
+const WORKSHOP: &[&str] = &["atelier-support", "atelier-tests", "atelier-faults", "atelier-simulation", "atelier-benches"];
 
 /// Who may know a foreign crate at all.
 #[rustfmt::skip]

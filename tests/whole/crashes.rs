@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use atelier_log::{Log, embedded::Embedded, kafka};
 use atelier_schemas::Topic;
 use atelier_support::free_port;
+use atelier_tests::independent;
 
 use crate::demo::{log_folder, on_servers};
-use crate::independent;
 use crate::roles::{House, PATIENCE, Role};
 
 const KILLS: u32 = 20;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::independent;
+use atelier_tests::independent;
+
 use crate::roles::House;
 
 fn balanced(output: &std::process::Output) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atelier_domain::Policy;
 use atelier_log::embedded::Embedded;
-use atelier_log::{Log, Membership, Owner, Polled, Record};
+use atelier_log::{Log, Membership, NewRecord, Owner, Polled, Record};
 use atelier_runtime::{PartitionState, Settings};
 use atelier_schemas::{Actor, Command, CommandData, Customer, Item, Model, Topic, partition_of};
 use uuid::Uuid;
@@ -69,6 +69,18 @@ impl Filled {
                 self.decide(partition, batch);
             }
         }
+    }
+
+    pub(crate) fn log(&self) -> &Embedded {
+        &self.log
+    }
+
+    /// Appends a record as it lies there once more, past everybody who decides.
+    pub(crate) fn again(&self, topic: Topic, partition: u32) {
+        let mut reader = self.log.read(topic, &[(partition, 0)]).expect("the log answers");
+        let first = reader.poll(1, LONG).expect("the log answers").remove(0);
+        let record = NewRecord { key: first.key, kind: "Again", traceparent: None, payload: first.payload };
+        self.appending.block_on(self.log.append(topic, partition, record)).expect("the log takes it");
     }
 
     fn decide(&mut self, partition: u32, batch: &[Command]) {

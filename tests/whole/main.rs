@@ -4,11 +4,13 @@
 
 mod architecture;
 mod audit;
+mod chaos;
 mod command_line;
 mod crashes;
 mod demo;
 mod filled;
 mod gaps;
-mod independent;
+mod judge;
+mod parked;
+mod partners;
 mod roles;
-mod webhooks;

@@ -145,12 +145,12 @@ fn check(log: &dyn Log, posted: usize) -> Outcome<()> {
 }
 
 /// One role of the binary as a process; killed on drop.
-struct Role {
+pub(super) struct Role {
     child: Child,
 }
 
 impl Role {
-    fn start(role: &[&str], brokers: &str, prefix: &str, folder: &Path) -> Outcome<Self> {
+    pub(super) fn start(role: &[&str], brokers: &str, prefix: &str, folder: &Path) -> Outcome<Self> {
         let binary = binary()?;
         // The kernel ends it with this process, however that ends.
         let child = Command::new("setpriv")

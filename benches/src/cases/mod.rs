@@ -3,6 +3,7 @@
 mod accept;
 mod audit;
 mod embedded;
+mod failover;
 mod flood;
 mod restore;
 mod round_trip;
@@ -14,12 +15,13 @@ use crate::harness::{Outcome, Report, Settings};
 type Case = fn(&Settings, &mut Report) -> Outcome<()>;
 
 /// All cases by name, in the order in which they run.
-pub(crate) const ALL: [(&str, Case); 8] = [
+pub(crate) const ALL: [(&str, Case); 9] = [
     ("flood", flood::run),
     ("round-trip", round_trip::run),
     ("embedded", embedded::run),
     ("accept", accept::run),
     ("restore", restore::run),
+    ("failover", failover::run),
     ("audit", audit::run),
     ("webhooks", webhooks::run),
     ("size", size::run),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use atelier_log::embedded::Embedded;
 use atelier_log::{Log, Membership, Polled};
+use atelier_runtime::checkpoint::{self, CheckpointStore, InMemory};
 use atelier_runtime::{PartitionState, Restored, restore};
 use atelier_schemas::Topic;
 use rdkafka::Message;
@@ -37,10 +38,20 @@ pub(super) fn run(settings: &Settings, report: &mut Report) -> Outcome<()> {
     let compared = alternate(
         settings.pairs,
         |_| Ok(()),
-        |()| timed(filled.events, || restored(&embedded, filled, scratch.path()).map(drop)),
+        |()| timed(filled.events, || restored(&embedded, filled, None, scratch.path()).map(drop)),
         |()| timed(filled.events, || raw_rows(&file, filled.events)),
     )?;
     let what = format!("restore of {}k events, embedded ÷ raw rows", filled.events / 1000);
+    report.add(Row::compared(&what, "events/s", Target::None, &compared));
+    let checkpoints = InMemory::default();
+    checkpoint::make(&embedded, &checkpoints, &life::settings(0, 1, scratch.path()), || false)?.ok_or("no checkpoint was made")?;
+    let compared = alternate(
+        settings.pairs,
+        |_| Ok(()),
+        |()| timed(filled.events, || restored(&embedded, filled, Some(&checkpoints), scratch.path()).map(drop)),
+        |()| timed(filled.events, || restored(&embedded, filled, None, scratch.path()).map(drop)),
+    )?;
+    let what = format!("the same with a checkpoint of all of them, in memory ÷ without; {} orders", filled.open + filled.closed);
     report.add(Row::compared(&what, "events/s", Target::None, &compared));
     weigh(&embedded, filled, scratch.path(), report)?;
     drop(embedded);
@@ -51,7 +62,7 @@ pub(super) fn run(settings: &Settings, report: &mut Report) -> Outcome<()> {
     let compared = alternate(
         settings.pairs,
         |_| Ok(()),
-        |()| timed(filled.events, || restored(&kafka, filled, scratch.path()).map(drop)),
+        |()| timed(filled.events, || restored(&kafka, filled, None, scratch.path()).map(drop)),
         |()| timed(filled.events, || raw_messages(&bench.brokers(), &prefix, filled.events)),
     )?;
     let what = format!("restore of {}k events, Kafka ÷ raw consumer", filled.events / 1000);
@@ -93,8 +104,11 @@ fn timed(events: u64, act: impl FnOnce() -> Outcome<()>) -> Outcome<Block> {
     Ok(Block { value: events as f64 / wall_s, cpu_s_per_1000: cpu_s / events as f64 * 1000.0, p99_ms: None })
 }
 
-fn restored(log: &dyn Log, filled: Filled, scratch: &Path) -> Outcome<PartitionState> {
-    let Restored { state, events } = restore(log, life::settings(0, 1, scratch), || false)?;
+fn restored(log: &dyn Log, filled: Filled, checkpoints: Option<&InMemory>, scratch: &Path) -> Outcome<PartitionState> {
+    let store = checkpoints.map(|store| store as &dyn CheckpointStore);
+    let Restored { state, events, checkpoint } = restore(log, life::settings(0, 1, scratch), store, || false)?;
+    ensure(checkpoint.is_some() == checkpoints.is_some(), || format!("restored with {checkpoint:?}"))?;
+    let events = if checkpoint.is_some() { filled.events } else { events };
     let found = Filled { events, open: state.open_orders() as u64, closed: state.closed_orders() };
     ensure(found == filled && state.parked().next().is_none(), || format!("{filled:?} was written and {found:?} restored"))?;
     Ok(state)
@@ -127,9 +141,9 @@ fn raw_messages(brokers: &str, prefix: &str, events: u64) -> Outcome<()> {
 
 /// Several states at once: what the process grows by is theirs and not that of buffers used once.
 fn weigh(log: &dyn Log, filled: Filled, scratch: &Path, report: &mut Report) -> Outcome<()> {
-    let first = restored(log, filled, scratch)?;
+    let first = restored(log, filled, None, scratch)?;
     let before = resident_bytes();
-    let states: Vec<_> = (0..WEIGHED).map(|_| restored(log, filled, scratch)).collect::<Outcome<_>>()?;
+    let states: Vec<_> = (0..WEIGHED).map(|_| restored(log, filled, None, scratch)).collect::<Outcome<_>>()?;
     let grown = resident_bytes().saturating_sub(before) as f64 / (states.len() as u64 * filled.open) as f64;
     let counted = first.memory_bytes() as f64 / first.open_orders() as f64;
     let what = format!("memory per open order, counted ({} of 13 commands each)", life::STEPS - 1);

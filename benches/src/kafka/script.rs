@@ -1,7 +1,7 @@
 //! What our engine writes for each command, for the bare loop to write the same.
 
 use atelier_log::NewRecord;
-use atelier_schemas::Topic;
+use atelier_schemas::{Command, Topic};
 use uuid::Uuid;
 
 use crate::harness::Outcome;
@@ -16,20 +16,25 @@ pub(super) struct Template {
     payload: Vec<u8>,
     order: Vec<usize>,
     command: Vec<usize>,
-    /// Of the event id, which is like no other.
-    own: Option<usize>,
+    /// Of the event id, which is like no other, and the number of the event among those of its command.
+    own: Option<(usize, u8)>,
+    /// Of the command's digest, and how many bytes it has.
+    digest: Option<(usize, usize)>,
 }
 
 impl Template {
-    fn new(topic: Topic, record: NewRecord, order: &Uuid, command: &Uuid) -> Self {
+    fn new(topic: Topic, record: NewRecord, command: &Command, number: u8) -> Self {
         let places = |id: &Uuid| {
             let text = id.to_string();
             let windows = record.payload.windows(ID_BYTES).enumerate();
             windows.filter(|(_, window)| *window == text.as_bytes()).map(|(at, _)| at).collect::<Vec<_>>()
         };
         // Behind ten bytes of frame and one of length.
-        let own = (topic == Topic::Events).then_some(11);
-        Self { topic, kind: record.kind, order: places(order), command: places(command), own, payload: record.payload }
+        let own = (topic == Topic::Events).then_some((11, number));
+        let digest = varint(command.digest());
+        let digest = record.payload.windows(digest.len()).position(|window| window == digest).map(|at| (at, digest.len()));
+        let (order, command) = (places(&command.order_id), places(&command.command_id));
+        Self { topic, kind: record.kind, order, command, own, digest, payload: record.payload }
     }
 
     /// The payload with the ids of this command, in `buffer`.
@@ -41,13 +46,30 @@ impl Template {
         for at in &self.command {
             buffer[*at..*at + ID_BYTES].copy_from_slice(command);
         }
-        if let Some(at) = self.own {
-            let half = ID_BYTES / 2;
-            buffer[at..at + half].copy_from_slice(&command[half..]);
-            buffer[at + half..at + ID_BYTES].copy_from_slice(&order[..half]);
+        // Backwards, an id has no four bytes in common with what stands elsewhere, so nothing of it compresses.
+        if let Some((at, number)) = self.own {
+            buffer[at..at + ID_BYTES].copy_from_slice(command);
+            buffer[at..at + ID_BYTES].reverse();
+            buffer[at..at + ID_BYTES].iter_mut().for_each(|byte| *byte += number);
+        }
+        if let Some((at, length)) = self.digest {
+            buffer[at..at + length].copy_from_slice(&command[ID_BYTES - length..]);
+            buffer[at..at + length].iter_mut().for_each(|byte| *byte = !*byte);
         }
         buffer
     }
+}
+
+/// A number as Avro writes it: zigzag, seven bits a byte, the lowest first.
+fn varint(number: i64) -> Vec<u8> {
+    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+    let mut bytes = Vec::new();
+    while rest > 0x7f {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
 }
 
 /// The records of each step of the commands' lives.
@@ -68,8 +90,8 @@ impl Script {
         for step in 0..steps {
             let command = life::command(order, step);
             let transaction = state.decide(&[life::as_read(&command, 0, step as u64)], command.time)?;
-            let records = transaction.records.into_iter();
-            script.push(records.map(|(topic, _, record)| Template::new(topic, record, &order, &command.command_id)).collect());
+            let records = (0..).zip(transaction.records);
+            script.push(records.map(|(number, (topic, _, record))| Template::new(topic, record, &command, number)).collect());
         }
         Ok(Self { steps: script })
     }

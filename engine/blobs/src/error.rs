@@ -21,6 +21,18 @@ pub enum Error {
         /// Its address.
         sha256: String,
     },
+    /// Names of checkpoints have parts of lower-case letters, digits and `-`; nothing else becomes part of a path.
+    #[error("{given:?} is not the name of a checkpoint")]
+    InvalidName {
+        /// What was given, shortened.
+        given: String,
+    },
+    /// Never stored, or removed.
+    #[error("there is no {name} in the object store")]
+    NoSuchName {
+        /// As asked for.
+        name: String,
+    },
     /// No object is that long.
     #[error("the object has {size_bytes} bytes, {limit_bytes} are allowed")]
     TooLarge {

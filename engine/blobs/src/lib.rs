@@ -1,14 +1,16 @@
-//! The object store: bytes of models and previews, by their hash.
+//! The object store: bytes of models and previews, by their hash, and checkpoints of the engine, by name.
 //!
 //! * A model lies at `models/<sha256>`. Its address is its content, so it is written once and never
 //!   changes; writing it again writes the same bytes (and mends a damaged object).
 //! * A preview lies at `previews/<sha256 of the model>.png`. It can be drawn again at any time.
+//! * A checkpoint of the engine lies at `checkpoints/<its name>`. It can be made again from the log at any time.
 //! * `incoming/` holds uploads too long for one piece until their hash is known.
 //!
 //! Nothing is confirmed before it is durable: the local store flushes the file and its folder.
 //! No object is longer than [`MAX_OBJECT_BYTES`]; a longer one is refused in both directions.
 
 mod address;
+mod checkpoint;
 mod error;
 mod local;
 mod upload;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use object_store::local::LocalFileSystem;
 
 use crate::Error;
-use crate::address::{INCOMING, MODELS, PREVIEWS};
+use crate::address::{CHECKPOINTS, INCOMING, MODELS, PREVIEWS};
 
 /// An upload that has not moved for so long belongs to a process that is gone.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -23,6 +23,7 @@ pub(crate) fn open(dir: &Path) -> Result<LocalFileSystem, Error> {
     for folder in [MODELS, PREVIEWS, INCOMING] {
         sweep(&dir.join(folder), folder == INCOMING, ABANDONED_AFTER).map_err(|e| failed("clean up the folder", e))?;
     }
+    sweep_checkpoints(&dir.join(CHECKPOINTS)).map_err(|e| failed("clean up the checkpoints in", e))?;
     let store = LocalFileSystem::new_with_prefix(dir).map_err(|e| Error::Unavailable(e.to_string()))?;
     // Without it the store confirms what only the page cache holds.
     Ok(store.with_fsync(true))
@@ -41,6 +42,19 @@ pub(crate) fn sweep(folder: &Path, all: bool, older_than: Duration) -> io::Resul
         let Ok(changed) = entry.metadata().and_then(|m| m.modified()) else { continue };
         if now.duration_since(changed).is_ok_and(|age| age >= older_than) {
             let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Their folders are made with the first of them, two below each other.
+fn sweep_checkpoints(folder: &Path) -> io::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for log in fs::read_dir(folder)? {
+        for partition in fs::read_dir(log?.path())? {
+            sweep(&partition?.path(), false, ABANDONED_AFTER)?;
         }
     }
     Ok(())

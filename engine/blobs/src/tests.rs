@@ -173,3 +173,24 @@ fn leftovers_are_swept_once_old_and_objects_never() {
     }
     assert_eq!(files(dir.path()), [format!("models/{ABC}")]);
 }
+
+#[tokio::test]
+async fn checkpoints_are_listed_replaced_and_removed_by_name() {
+    let dir = tempfile::tempdir().expect("dir");
+    for blobs in [Blobs::local(dir.path()).expect("store"), Blobs::in_memory()] {
+        for (name, bytes) in [("ab/0/7-3", "one"), ("ab/0/part-9f", "two"), ("ab/1/7-3", "other"), ("ab/0/7-3", "new")] {
+            blobs.put_checkpoint(name, bytes.into()).await.expect("stored");
+        }
+        assert_eq!(blobs.get_checkpoint("ab/0/7-3").await.expect("read"), "new");
+        let mut names = blobs.list_checkpoints("ab/0").await.expect("listed");
+        names.sort_unstable();
+        assert_eq!(names, ["ab/0/7-3", "ab/0/part-9f"]);
+        assert!(blobs.list_checkpoints("cd/0").await.expect("listed").is_empty(), "nothing was ever stored there");
+        blobs.delete_checkpoint("ab/0/7-3").await.expect("removed");
+        blobs.delete_checkpoint("ab/0/7-3").await.expect("nothing to remove");
+        assert_eq!(blobs.get_checkpoint("ab/0/7-3").await, Err(Error::NoSuchName { name: "ab/0/7-3".into() }));
+        for name in ["", "/", "ab//7", "../models/x", "ab/A", "ab/7#1", &"a".repeat(201)] {
+            assert!(matches!(blobs.put_checkpoint(name, "x".into()).await, Err(Error::InvalidName { .. })), "{name:?}");
+        }
+    }
+}

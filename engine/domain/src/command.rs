@@ -95,6 +95,11 @@ pub enum Command {
         item: Option<Item>,
         model: Option<Model>,
     },
+    /// Records of the order that nobody can read no longer stop it.
+    SkipRecords {
+        offsets: Vec<u64>,
+        reason: String,
+    },
 }
 
 impl Command {
@@ -126,6 +131,7 @@ impl Command {
             Command::CancelOrder { .. } => Action::Cancel,
             Command::AcceptQuote { .. } => Action::Accept,
             Command::AmendOrder { .. } => Action::Amend,
+            Command::SkipRecords { .. } => Action::SkipRecords,
         })
     }
 }

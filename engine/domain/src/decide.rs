@@ -185,6 +185,7 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         Command::HoldOrder { reason } => one(Event::OrderHeld { reason: reasoned(reason)? }),
         Command::ResumeOrder { reason } => one(Event::OrderResumed { reason: reasoned(reason)? }),
         Command::CancelOrder { reason } => one(Event::OrderCancelled { reason: reasoned(reason)? }),
+        Command::SkipRecords { offsets, reason } => one(Event::RecordsSkipped { offsets, reason: reasoned(reason)? }),
     }
 }
 

@@ -119,6 +119,10 @@ pub enum Event {
         item: Option<Item>,
         model: Option<Model>,
     },
+    RecordsSkipped {
+        offsets: Vec<u64>,
+        reason: String,
+    },
 }
 
 /// What a missed deadline leads to. All but `Late` say that the order stands where it should have left.

@@ -80,8 +80,8 @@ fn created(event: &Event, at: TimeMs) -> Option<Order> {
 
 fn apply(order: &mut Order, event: &Event, at: TimeMs) {
     match event {
-        // A second creation is never decided; nothing to do where one is replayed.
-        Event::OrderCreated { .. } | Event::OrderDelivered { .. } => {}
+        // A second creation is never decided; nothing to do where one is replayed. The others only tell.
+        Event::OrderCreated { .. } | Event::OrderDelivered { .. } | Event::RecordsSkipped { .. } => {}
         Event::ModelAttached { model } => {
             order.model = Some(model.clone());
             order.stage = Stage::Ready;

@@ -34,6 +34,7 @@ pub enum Action {
     Cancel,
     Accept,
     Amend,
+    SkipRecords,
 }
 
 impl Action {
@@ -64,6 +65,7 @@ impl Action {
             Action::Cancel => "cancel",
             Action::Accept => "accept",
             Action::Amend => "amend",
+            Action::SkipRecords => "skip-records",
         }
     }
 }
@@ -129,6 +131,25 @@ const OPEN: &[Stage] = &[
     Packaging,
     Shipped,
 ];
+const ANY: &[Stage] = &[
+    Draft,
+    Ready,
+    PricingRequested,
+    PricingAccepted,
+    PricingRunning,
+    PricingFailed,
+    PricingExpired,
+    Priced,
+    WorkAvailable,
+    WorkClaimed,
+    WorkInProgress,
+    WorkRework,
+    Completed,
+    Packaging,
+    Shipped,
+    Closed,
+    Cancelled,
+];
 const BENCH: &[Role] = &[Operator, Admin];
 const SALES: &[Role] = &[Seller, Admin];
 const STAFF: &[Role] = &[Operator, Seller, Admin];
@@ -169,9 +190,11 @@ pub const TABLE: &[Row] = &[
     row(Action::Resume,           STAFF,      OPEN,                                      &[],                                 WhileHeld::Required),
     row(Action::Cancel,           BUYER,      BEFORE_WORK,                               &[Cancelled],                        WhileHeld::Allowed),
     row(Action::Cancel,           SALES,      BEFORE_SHIPPED,                            &[Cancelled],                        WhileHeld::Allowed),
+    row(Action::SkipRecords,      &[Admin],   ANY,                                       &[],                                 WhileHeld::Allowed),
 ];
 
-/// What `role` may ask of an order that stands so.
+/// What `role` may ask of an order that stands so. (Skipping records is not among it: that is asked of an
+/// order that is set aside, of which nobody knows how it stands.)
 ///
 /// # Examples
 /// ```
@@ -182,7 +205,7 @@ pub const TABLE: &[Row] = &[
 pub fn allowed(stage: Stage, held: bool, role: Role) -> Vec<Action> {
     let mut actions = Vec::new();
     for row in TABLE.iter().filter(|row| row.permits(stage, held) && row.roles.contains(&role)) {
-        if !actions.contains(&row.action) {
+        if row.action != Action::SkipRecords && !actions.contains(&row.action) {
             actions.push(row.action);
         }
     }

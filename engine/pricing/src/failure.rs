@@ -88,7 +88,7 @@ impl From<atelier_blobs::Error> for Failure {
             Blob::NotFound { .. } | Blob::Corrupt { .. } => Kind::MissingModel,
             Blob::InvalidAddress { .. } => Kind::UnreadableModel,
             Blob::TooLarge { .. } => Kind::TooLarge,
-            Blob::Unavailable(_) => Kind::Internal,
+            Blob::Unavailable(_) | Blob::InvalidName { .. } | Blob::NoSuchName { .. } => Kind::Internal,
         };
         Self::new(kind, error.to_string())
     }

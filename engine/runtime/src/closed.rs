@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use atelier_domain::Order;
-use redb::{Database, Durability, ReadableDatabase, TableDefinition};
+use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ impl<E: Into<redb::Error>> From<E> for Error {
 
 /// The ended orders of one partition.
 pub(crate) struct ClosedOrders {
+    /// What is stored, as of the last write. Opening it costs more than a look into it.
+    written: Option<ReadOnlyTable<u128, &'static [u8]>>,
     /// Made with the first write: most partitions are restored without one.
     database: Option<Database>,
     buffer: HashMap<Uuid, Order>,
@@ -48,7 +50,7 @@ impl ClosedOrders {
         let place = |error: std::io::Error| Error(format!("cannot write to {}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(place)?;
         let file = tempfile::Builder::new().prefix("closed-orders-").suffix(".redb").tempfile_in(folder).map_err(place)?;
-        Ok(Self { database: None, buffer: HashMap::new(), stored: 0, writes: 0, file })
+        Ok(Self { database: None, written: None, buffer: HashMap::new(), stored: 0, writes: 0, file })
     }
 
     pub(crate) fn insert(&mut self, id: Uuid, order: Order) -> Result<(), Error> {
@@ -60,10 +62,27 @@ impl ClosedOrders {
         if let Some(order) = self.buffer.get(id) {
             return Ok(Some(order.clone()));
         }
-        let Some(database) = &self.database else { return Ok(None) };
-        let table = database.begin_read()?.open_table(ORDERS)?;
-        let found = table.get(id.as_u128())?;
-        found.map(|bytes| postcard::from_bytes(bytes.value()).map_err(|error| Error(error.to_string()))).transpose()
+        let Some(written) = &self.written else { return Ok(None) };
+        let found = written.get(id.as_u128())?;
+        found.map(|bytes| decoded(bytes.value())).transpose()
+    }
+
+    /// Shows the orders by id, from `first` on, until `take` wants no more; the id of the next one then.
+    pub(crate) fn each_from(&mut self, first: Uuid, mut take: impl FnMut(Uuid, Order) -> bool) -> Result<Option<Uuid>, Error> {
+        if !self.buffer.is_empty() {
+            self.flush()?;
+        }
+        let Some(table) = &self.written else { return Ok(None) };
+        let mut wanted = true;
+        for entry in table.range(first.as_u128()..)? {
+            let (id, bytes) = entry?;
+            let id = Uuid::from_u128(id.value());
+            if !wanted {
+                return Ok(Some(id));
+            }
+            wanted = take(id, decoded(bytes.value())?);
+        }
+        Ok(None)
     }
 
     /// How many there are.
@@ -76,6 +95,8 @@ impl ClosedOrders {
             Some(database) => database,
             none => none.insert(Database::builder().set_cache_size(CACHE_BYTES).create(self.file.path())?),
         };
+        // Whoever reads holds pages that the write could use again.
+        self.written = None;
         let mut transaction = database.begin_write()?;
         self.writes += 1;
         let durability = if self.writes.is_multiple_of(SETTLE_EVERY) { Durability::Immediate } else { Durability::None };
@@ -91,8 +112,13 @@ impl ClosedOrders {
             }
         }
         transaction.commit()?;
+        self.written = Some(database.begin_read()?.open_table(ORDERS)?);
         self.stored += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
+}
+
+fn decoded(bytes: &[u8]) -> Result<Order, Error> {
+    postcard::from_bytes(bytes).map_err(|error| Error(error.to_string()))
 }

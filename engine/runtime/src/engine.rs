@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, SyncSender};
 use std::thread::JoinHandle;
 
 use atelier_domain::Policy;
-use atelier_log::Log;
+use atelier_log::{Log, Partition};
 
+use crate::checkpoint::{self, Checkpoints};
 use crate::worker::{Fatal, Worker};
-use crate::{Clock, Metrics, PolicyInForce};
+use crate::{Clock, Metrics, PolicyInForce, partition};
 
 /// What an engine goes by.
 #[derive(Clone, Debug)]
@@ -24,12 +26,25 @@ pub struct Settings {
     pub policy: PolicyInForce,
     /// Scratch space for the index of ended orders.
     pub index_folder: PathBuf,
+    /// Where checkpoints are kept, if they are.
+    pub checkpoints: Option<Checkpoints>,
 }
 
 impl Settings {
-    /// As many workers as a new log has partitions, batches of at most 1,000.
+    /// As many workers as a new log has partitions, batches of at most 1,000, no checkpoints.
     pub fn new(index_folder: PathBuf, policy: Policy) -> Self {
-        Self { instance: None, workers: 4, batch_max: 1000, policy: PolicyInForce::new(policy), index_folder }
+        Self { instance: None, workers: 4, batch_max: 1000, policy: PolicyInForce::new(policy), index_folder, checkpoints: None }
+    }
+
+    /// What a partition of `log` goes by now.
+    pub fn partition(&self, log: &dyn Log, partition: Partition) -> partition::Settings {
+        partition::Settings {
+            partition,
+            partitions: log.partitions(),
+            policy: self.policy.current(),
+            max_payload_bytes: log.max_payload_bytes(),
+            index_folder: self.index_folder.clone(),
+        }
     }
 }
 
@@ -40,6 +55,8 @@ pub struct Engine;
 pub struct EngineHandle {
     stopping: Arc<AtomicBool>,
     workers: Vec<JoinHandle<Result<(), Fatal>>>,
+    /// Makes checkpoints until the workers are gone.
+    keeper: Option<JoinHandle<()>>,
 }
 
 /// Why an engine ended without being asked to.
@@ -55,10 +72,12 @@ impl Engine {
     pub fn start(log: Arc<dyn Log>, settings: &Settings, clock: Clock, metrics: Metrics) -> std::io::Result<EngineHandle> {
         let stopping = Arc::new(AtomicBool::new(false));
         let workers = settings.workers.clamp(1, log.partitions().max(1));
+        let (wishes, keeper) = start_keeper(&log, settings, &stopping, &metrics)?.unzip();
         let mut threads = Vec::new();
         for worker in 0..workers {
-            let worker_state =
-                Worker::new(log.clone(), settings.clone(), worker, workers, clock.clone(), metrics.clone()).until(stopping.clone());
+            let worker_state = Worker::new(log.clone(), settings.clone(), worker, workers, clock.clone(), metrics.clone())
+                .until(stopping.clone())
+                .wishing(wishes.clone());
             let ended = EndsAll(stopping.clone());
             let thread = std::thread::Builder::new().name(format!("engine-{worker}")).spawn(move || {
                 // One worker that ends, by an error or a panic, ends the engine: half an engine would
@@ -68,8 +87,25 @@ impl Engine {
             })?;
             threads.push(thread);
         }
-        Ok(EngineHandle { stopping, workers: threads })
+        Ok(EngineHandle { stopping, workers: threads, keeper })
     }
+}
+
+/// The thread that makes checkpoints, and the way to wish one: a place for each partition, never more.
+fn start_keeper(
+    log: &Arc<dyn Log>,
+    settings: &Settings,
+    stopping: &Arc<AtomicBool>,
+    metrics: &Metrics,
+) -> std::io::Result<Option<(SyncSender<Partition>, JoinHandle<()>)>> {
+    let Some(Checkpoints { store, .. }) = settings.checkpoints.clone() else { return Ok(None) };
+    let (wishes, wished) = mpsc::sync_channel(log.partitions() as usize);
+    let (log, settings, stopping, metrics) = (log.clone(), settings.clone(), stopping.clone(), metrics.clone());
+    let keeper = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(move || {
+        let of = |partition| settings.partition(log.as_ref(), partition);
+        checkpoint::keep(log.as_ref(), store.as_ref(), &wished, of, || stopping.load(Ordering::Relaxed), &metrics);
+    })?;
+    Ok(Some((wishes, keeper)))
 }
 
 struct EndsAll(Arc<AtomicBool>);
@@ -103,6 +139,11 @@ impl EngineHandle {
                 Ok(Err(fatal)) => failed = failed.or(Some(Failed(fatal.to_string()))),
                 Err(_) => failed = failed.or(Some(Failed("a worker panicked; see the log above".into()))),
             }
+        }
+        if let Some(keeper) = self.keeper
+            && keeper.join().is_err()
+        {
+            tracing::error!("the thread that makes checkpoints panicked; the log has everything");
         }
         failed.map_or(Ok(()), Err)
     }

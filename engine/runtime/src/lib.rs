@@ -1,7 +1,8 @@
 //! One partition's writer.
 //!
 //! A [`Worker`] owns command partitions, on a thread of its own. For each it keeps the state of the open orders in
-//! memory ([`partition`]), restores it from the events when the partition comes ([`restore`]), decides
+//! memory ([`partition`]), restores it from the events when the partition comes ([`restore`]; a [`checkpoint`] spares
+//! it most of them), decides
 //! whatever commands have arrived as one batch, and commits events, outcomes, pricing jobs and the
 //! consumed offset in one transaction. Deadlines that have passed are written the same way.
 //!
@@ -14,6 +15,7 @@
 //!
 //! Deliberately absent: Kafka, SQL, HTTP, and any clock but the one passed in.
 
+pub mod checkpoint;
 mod closed;
 mod engine;
 mod metrics;

@@ -24,6 +24,7 @@ pub struct Metrics {
     pub(crate) records: Family<TypeLabel, Counter>,
     pub(crate) deadlines: Counter,
     pub(crate) lost: Counter,
+    pub(crate) checkpoints: Counter,
     pub(crate) commit_seconds: Histogram,
     pub(crate) open_orders: Family<PartitionLabel, Gauge>,
     pub(crate) parked_orders: Family<PartitionLabel, Gauge>,
@@ -37,6 +38,7 @@ impl Metrics {
             records: Family::default(),
             deadlines: Counter::default(),
             lost: Counter::default(),
+            checkpoints: Counter::default(),
             commit_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
             open_orders: Family::default(),
             parked_orders: Family::default(),
@@ -45,6 +47,7 @@ impl Metrics {
         registry.register("engine_records", "Events and refusals written, by type", metrics.records.clone());
         registry.register("engine_deadline_batches", "Transactions written because deadlines had passed", metrics.deadlines.clone());
         registry.register("engine_partitions_lost", "Commits that ended with the partition lost or in doubt", metrics.lost.clone());
+        registry.register("engine_checkpoints", "Checkpoints made", metrics.checkpoints.clone());
         registry.register("engine_commit_seconds", "Time of one transaction", metrics.commit_seconds.clone());
         registry.register("engine_open_orders", "Orders in memory", metrics.open_orders.clone());
         registry.register("engine_parked_orders", "Orders stopped by an event that cannot be understood", metrics.parked_orders.clone());

@@ -1,4 +1,4 @@
-//! Restoring a partition: its events, from the first to the high watermark.
+//! Restoring a partition: its events to the high watermark, from the first or from where a checkpoint ends.
 //!
 //! The older owner was fenced before this starts, so nothing can be added behind our back: what lies
 //! below the high watermark is all there is.
@@ -10,6 +10,7 @@ use std::time::Duration;
 use atelier_log::{Log, Partition, Reader, Record};
 use atelier_schemas::Topic;
 
+use crate::checkpoint::{CheckpointStore, Found, Orders, newest};
 use crate::closed;
 use crate::partition::{PartitionState, Settings};
 use crate::worker::GROUP;
@@ -41,58 +42,91 @@ pub enum Error {
 pub struct Restored {
     /// Its state.
     pub state: PartitionState,
-    /// How many events it took.
+    /// How many events were read for it.
     pub events: u64,
+    /// The checkpoint it began with.
+    pub checkpoint: Option<String>,
 }
 
-/// Restores a partition. `stopping` is asked between batches.
+/// Restores a partition: from the newest checkpoint that can be trusted and the events after it, or from all events.
+/// `stopping` is asked between batches.
 ///
 /// # Errors
 /// [`Error`]; the caller tries again or gives up, nothing was changed.
-pub fn restore(log: &dyn Log, settings: Settings, stopping: impl Fn() -> bool) -> Result<Restored, Error> {
+pub fn restore(
+    log: &dyn Log,
+    settings: Settings,
+    checkpoints: Option<&dyn CheckpointStore>,
+    stopping: impl Fn() -> bool,
+) -> Result<Restored, Error> {
     let partition = settings.partition;
     let next_command = log.committed(GROUP, partition)?;
     let end = log.end(Topic::Events, partition)?;
-    let mut state = PartitionState::new(settings, next_command)?;
+    let found = match checkpoints {
+        Some(store) => newest(log, store, &settings, next_command, end, Orders::All)?,
+        None => None,
+    };
+    let (mut state, reader, checkpoint) = match found {
+        Some(Found { state, tail, name, .. }) => (state, tail, Some(name)),
+        None => (PartitionState::new(settings, next_command)?, log.read(Topic::Events, &[(partition, 0)])?, None),
+    };
+    let events = replay_to(reader, partition, end, &mut state, stopping, |_| {})?;
+    state.arm();
+    Ok(Restored { state, events, checkpoint })
+}
+
+/// Replays what `reader` gives until it has given everything below `end`; how many events that were. `seen` is shown
+/// each batch.
+pub(crate) fn replay_to(
+    mut reader: Box<dyn Reader>,
+    partition: Partition,
+    end: u64,
+    state: &mut PartitionState,
+    stopping: impl Fn() -> bool,
+    mut seen: impl FnMut(&[Record]),
+) -> Result<u64, Error> {
     let mut events = 0_u64;
-    if end <= BATCH as u64 {
-        // Read in one go; a thread would cost more than it saves.
-        let mut reader = log.read(Topic::Events, &[(partition, 0)])?;
-        while reader.position(partition) < end {
-            if stopping() {
-                return Err(Error::Stopped);
-            }
-            for record in &reader.poll(BATCH, POLL)? {
-                state.replay(record)?;
-                events += 1;
+    let mut replay = |batch: &[Record]| {
+        if stopping() {
+            return Err(Error::Stopped);
+        }
+        for record in batch {
+            state.replay(record)?;
+            events += 1;
+            if events.is_multiple_of(SAY_EVERY) {
+                tracing::info!(partition, events, up_to_offset = end, "restoring");
             }
         }
-    } else {
-        let reader = log.read(Topic::Events, &[(partition, 0)])?;
-        // Reading and replaying cost about the same: each on a thread of its own.
-        thread::scope(|scope| {
-            let (ahead, batches) = mpsc::sync_channel(AHEAD);
-            thread::Builder::new()
-                .name(format!("restore-{partition}"))
-                .spawn_scoped(scope, move || read(reader, partition, end, &ahead))
-                .map_err(|error| atelier_log::Error::Unavailable(format!("no thread to read with: {error}")))?;
-            for batch in batches {
-                if stopping() {
-                    return Err(Error::Stopped);
-                }
-                for record in &batch? {
-                    state.replay(record)?;
-                    events += 1;
-                    if events.is_multiple_of(SAY_EVERY) {
-                        tracing::info!(partition, events, of_about = end, "restoring");
-                    }
-                }
-            }
-            Ok(())
-        })?;
+        seen(batch);
+        Ok(())
+    };
+    if end.saturating_sub(reader.position(partition)) <= BATCH as u64 {
+        // Read in one go; a thread would cost more than it saves.
+        while reader.position(partition) < end {
+            replay(&reader.poll(BATCH, POLL)?)?;
+        }
+        return Ok(events);
     }
-    state.arm();
-    Ok(Restored { state, events })
+    // Reading and replaying cost about the same: each on a thread of its own.
+    thread::scope(|scope| {
+        let (ahead, batches) = mpsc::sync_channel(AHEAD);
+        thread::Builder::new()
+            .name(format!("restore-{partition}"))
+            .spawn_scoped(scope, move || read(reader, partition, end, &ahead))
+            .map_err(|error| atelier_log::Error::Unavailable(format!("no thread to read with: {error}")))?;
+        batches.into_iter().try_for_each(|batch| replay(&batch?))
+    })?;
+    Ok(events)
+}
+
+/// The next record; `None` where there is none below `end`.
+pub(crate) fn first_of(reader: &mut dyn Reader, partition: Partition, end: u64) -> Result<Option<Record>, atelier_log::Error> {
+    while reader.position(partition) < end {
+        if let Some(first) = reader.poll(1, POLL)?.pop() {
+            return Ok(Some(first));
+        }
+    }
+    Ok(None)
 }
 
 /// Hands on everything below `end`; stops early when nobody takes it any more.

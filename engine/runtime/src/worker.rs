@@ -4,11 +4,14 @@
 //!
 //! The work is a row of turns ([`Worker::turn`]). A turn never sleeps: where the log refuses something the turn
 //! ends, what was to be done is kept, and the next turn begins with it. So the thread is a short loop, and
-//! simulation takes the turns itself.
+//! simulation takes the turns itself. A turn is made of steps ([`Worker::step`]), each with one effect, so that
+//! a search can let anything happen between any two of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use atelier_log::{CommitError, Error as LogError, Log, Membership, Owner, Partition, Polled, Record, Transaction};
@@ -17,7 +20,7 @@ use atelier_schemas::Topic;
 use crate::Clock;
 use crate::engine::Settings as EngineSettings;
 use crate::metrics::{Metrics, PartitionLabel, TypeLabel};
-use crate::partition::{PartitionState, Settings};
+use crate::partition::PartitionState;
 use crate::restore::{self, Restored, restore};
 
 /// The consumer group of the engines.
@@ -74,7 +77,15 @@ pub struct Worker {
     assigned: Vec<Partition>,
     /// Taken from the log by one poll, and not decided yet; nothing is polled before that.
     taken: BTreeMap<Partition, Vec<Record>>,
+    /// Polled since deadlines were last looked at.
+    polled: bool,
+    /// Their deadlines have passed, and are not decided yet.
+    due: BTreeSet<Partition>,
     unwritten: Option<Unwritten>,
+    /// Whom to tell that a partition has many events that no checkpoint covers.
+    wishes: Option<SyncSender<Partition>>,
+    /// By partition, about so many.
+    uncovered: BTreeMap<Partition, u64>,
     /// The refusal was said; it is said once.
     said: bool,
 }
@@ -95,9 +106,19 @@ impl Worker {
             owned: BTreeMap::new(),
             assigned: Vec::new(),
             taken: BTreeMap::new(),
+            polled: false,
+            due: BTreeSet::new(),
             unwritten: None,
+            wishes: None,
+            uncovered: BTreeMap::new(),
             said: false,
         }
+    }
+
+    /// The same worker, which tells `wishes` when a partition should get a checkpoint. It never waits for that: where
+    /// there is no room the wish is made again later.
+    pub(crate) fn wishing(self, wishes: Option<SyncSender<Partition>>) -> Self {
+        Self { wishes, ..self }
     }
 
     /// The same worker, which leaves its loop and breaks off restoring once `stopping` is true.
@@ -126,7 +147,25 @@ impl Worker {
     /// # Errors
     /// [`Fatal`]: drop the worker.
     pub fn turn(&mut self, longest: Duration) -> Result<Turn, Fatal> {
-        match self.try_turn(longest) {
+        let ended = self.try_turn(longest);
+        self.ended(ended)
+    }
+
+    /// One step of a turn, without waiting: one partition is restored, one batch or what is due is decided, one
+    /// transaction is committed, or, when nothing was begun, the log is polled.
+    ///
+    /// # Errors
+    /// [`Fatal`]: drop the worker.
+    pub fn step(&mut self) -> Result<Turn, Fatal> {
+        let ended = match self.go_on() {
+            Ok(false) => self.poll(Duration::ZERO),
+            went_on => went_on.map(drop),
+        };
+        self.ended(ended)
+    }
+
+    fn ended(&mut self, ended: Result<(), Stop>) -> Result<Turn, Fatal> {
+        match ended {
             Ok(()) => {
                 self.said = false;
                 Ok(Turn::Done)
@@ -142,7 +181,13 @@ impl Worker {
     }
 
     fn try_turn(&mut self, longest: Duration) -> Result<(), Stop> {
-        self.finish()?;
+        while self.go_on()? {}
+        self.poll(longest)?;
+        while self.go_on()? {}
+        Ok(())
+    }
+
+    fn poll(&mut self, longest: Duration) -> Result<(), Stop> {
         let policy = self.settings.policy.current();
         self.owned.values_mut().for_each(|state| state.follow(&policy));
         let patience = self.patience(longest);
@@ -158,26 +203,37 @@ impl Worker {
             }
             Polled::Idle => {}
         }
-        self.finish()?;
-        self.deadlines()
+        self.polled = true;
+        Ok(())
     }
 
-    /// Everything that was begun. Nothing is polled before it is done.
-    fn finish(&mut self) -> Result<(), Stop> {
+    /// The next of what was begun. `false`: nothing is left; nothing is polled before that.
+    fn go_on(&mut self) -> Result<bool, Stop> {
         if let Some(unwritten) = self.unwritten.take() {
             self.commit(unwritten)?;
-        }
-        while let Some(partition) = self.assigned.first().copied() {
+        } else if let Some(partition) = self.assigned.first().copied() {
             self.restore(partition)?;
             if self.stopping() {
-                return Ok(());
+                return Ok(false);
             }
             self.assigned.remove(0);
-        }
-        while let Some((partition, commands)) = self.taken.pop_first() {
+        } else if let Some((partition, commands)) = self.taken.pop_first() {
             self.commands(partition, commands)?;
+        } else {
+            if std::mem::take(&mut self.polled) {
+                self.due = self.overdue();
+            }
+            let Some(partition) = self.due.pop_first() else { return Ok(false) };
+            self.deadlines(partition)?;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Partitions with a deadline that has passed.
+    fn overdue(&self) -> BTreeSet<Partition> {
+        let now = (self.clock)();
+        let due = self.owned.iter().filter(|(_, state)| state.next_due().is_some_and(|at| at <= now));
+        due.map(|(partition, _)| *partition).collect()
     }
 
     fn owner(&mut self) -> Result<&mut dyn Owner, LogError> {
@@ -190,18 +246,14 @@ impl Worker {
 
     fn restore(&mut self, partition: Partition) -> Result<(), Stop> {
         self.owned.remove(&partition);
-        let settings = Settings {
-            partition,
-            partitions: self.log.partitions(),
-            policy: self.settings.policy.current(),
-            max_payload_bytes: self.log.max_payload_bytes(),
-            index_folder: self.settings.index_folder.clone(),
-        };
+        let settings = self.settings.partition(self.log.as_ref(), partition);
+        let checkpoints = self.settings.checkpoints.as_ref().map(|checkpoints| checkpoints.store.as_ref());
         let started = Instant::now();
-        match restore(self.log.as_ref(), settings, || self.stopping()) {
-            Ok(Restored { state, events }) => {
+        match restore(self.log.as_ref(), settings, checkpoints, || self.stopping()) {
+            Ok(Restored { state, events, checkpoint }) => {
                 tracing::info!(
                     partition,
+                    checkpoint,
                     events,
                     open_orders = state.open_orders(),
                     closed_orders = state.closed_orders(),
@@ -209,6 +261,7 @@ impl Worker {
                     "partition taken"
                 );
                 self.owned.insert(partition, state);
+                self.uncovered.insert(partition, events);
                 self.gauge(partition);
                 Ok(())
             }
@@ -237,19 +290,16 @@ impl Worker {
             return Ok(());
         }
         let transaction = state.decide(&commands, now).map_err(index_failed)?;
-        self.commit(Unwritten { transaction, commands: commands.len() as u64 })
+        self.unwritten = Some(Unwritten { transaction, commands: commands.len() as u64 });
+        Ok(())
     }
 
-    fn deadlines(&mut self) -> Result<(), Stop> {
+    fn deadlines(&mut self, partition: Partition) -> Result<(), Stop> {
         let now = (self.clock)();
-        let due: Vec<_> =
-            self.owned.iter().filter(|(_, state)| state.next_due().is_some_and(|at| at <= now)).map(|(partition, _)| *partition).collect();
-        for partition in due {
-            let Some(state) = self.owned.get_mut(&partition) else { continue };
-            if let Some(transaction) = state.fire_due(now).map_err(index_failed)? {
-                self.commit(Unwritten { transaction, commands: 0 })?;
-            }
-        }
+        // Lost since it was seen to be due.
+        let Some(state) = self.owned.get_mut(&partition) else { return Ok(()) };
+        let transaction = state.fire_due(now).map_err(index_failed)?;
+        self.unwritten = transaction.map(|transaction| Unwritten { transaction, commands: 0 });
         Ok(())
     }
 
@@ -267,6 +317,7 @@ impl Worker {
             Ok(()) => {
                 self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                 self.count(transaction);
+                self.wish(transaction);
                 self.gauge(partition);
                 if *commands == 0 {
                     self.metrics.deadlines.inc();
@@ -303,6 +354,15 @@ impl Worker {
         }
     }
 
+    fn wish(&mut self, transaction: &Transaction) {
+        let (Some(checkpoints), Some(wishes)) = (&self.settings.checkpoints, &self.wishes) else { return };
+        let uncovered = self.uncovered.entry(transaction.partition).or_default();
+        *uncovered += transaction.records.iter().filter(|(topic, ..)| *topic == Topic::Events).count() as u64;
+        if *uncovered >= checkpoints.every_events && wishes.try_send(transaction.partition).is_ok() {
+            *uncovered = 0;
+        }
+    }
+
     fn gauge(&self, partition: Partition) {
         if let Some(state) = self.owned.get(&partition) {
             let label = PartitionLabel { partition };
@@ -335,4 +395,27 @@ impl Worker {
 
 fn index_failed(error: crate::closed::Error) -> Stop {
     Stop::Fatal(Fatal::Restore(error.into()))
+}
+
+/// Where it stands: what it owns, and what it has begun.
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let taken: Vec<_> = self.taken.values().flatten().map(|record| (record.partition, record.offset)).collect();
+        let unwritten = self.unwritten.as_ref().map(|Unwritten { transaction, .. }| {
+            (
+                transaction.partition,
+                transaction.next_command,
+                transaction.records.iter().map(|(.., record)| record.kind).collect::<Vec<_>>(),
+            )
+        });
+        f.debug_struct("Worker")
+            .field("joined", &self.owner.is_some())
+            .field("owned", &self.owned)
+            .field("assigned", &self.assigned)
+            .field("taken", &taken)
+            .field("polled", &self.polled)
+            .field("due", &self.due)
+            .field("unwritten", &unwritten)
+            .finish_non_exhaustive()
+    }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use atelier_http::Surface;
+use atelier_partners::Class;
 use atelier_projections::Cause;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -41,6 +42,17 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  atelier demo\n  atelier demo --models ~/models --orders 40\n  atelier demo --keep-running\n  \
 atelier demo --log kafka://127.0.0.1:9092 --store postgres://… --separate")]
     Demo(DemoArgs),
+    /// Kills, pauses and restarts roles of its own under load, then proves that nothing is missing
+    ///
+    /// It starts every process that it harms, and harms no other. On Kafka it works under a topic prefix of its
+    /// own, which stays there afterwards, and wants an empty database; broker and database are left alone.
+    #[command(
+        after_help = "Exit codes: 0 everything came back and nothing is missing, 1 a rule was broken (it is named), 2 could not do it.\n\nExamples:\n  \
+atelier chaos                                  20 faults on the embedded log, in a temporary folder\n  atelier chaos --seed 7 --faults 100\n  \
+atelier chaos --seed 7 --plan                  what seed 7 would do\n  \
+atelier chaos --log kafka://127.0.0.1:9092 --store postgres://atelier@127.0.0.1/empty"
+    )]
+    Chaos(ChaosArgs),
     /// Decides: owns a share of the command partitions
     #[command(after_help = "Example:\n  atelier engine --log kafka://k1:9092 --instance engine-a")]
     Engine(RoleArgs),
@@ -55,7 +67,9 @@ atelier demo --log kafka://127.0.0.1:9092 --store postgres://… --separate")]
 atelier webhooks --log kafka://k1:9092 --store postgres://atelier@db/atelier --public-url https://api.example.org")]
     Webhooks(RoleArgs),
     /// Serves HTTP
-    #[command(after_help = "Examples:\n  atelier gateway shop mes crm carrier events\n  atelier gateway shop --listen 0.0.0.0:8080")]
+    #[command(
+        after_help = "Examples:\n  atelier gateway shop partner mes crm carrier events\n  atelier gateway shop --listen 0.0.0.0:8080"
+    )]
     Gateway(GatewayArgs),
     /// Is anything missing? Reconciles commands, outcomes, events, pricing jobs and read models
     #[command(
@@ -72,6 +86,10 @@ atelier audit --state /var/lib/atelier/audit --every 5m --listen 127.0.0.1:9100"
 Examples:\n  atelier gaps\n  atelier gaps --cause no_operator\n  atelier gaps --all --order 6f1cf0b6-… --json"
     )]
     Gaps(GapsArgs),
+    /// Keys of partners: make, list, revoke
+    #[command(after_help = "Examples:\n  atelier key create --partner acme\n  atelier key create --partner acme --class large --json\n  \
+atelier key list --partner acme\n  atelier key revoke --partner acme k7b2mq4xw3ah")]
+    Key(KeyArgs),
     /// What happened to an order, from the log itself
     #[command(after_help = "Examples:\n  atelier order 6f1cf0b6-…\n  atelier order 6f1cf0b6-… --at 2026-11-20T12:00:00Z --json")]
     Order(OrderArgs),
@@ -88,6 +106,15 @@ atelier repair 6f1cf0b6-…\n  atelier repair 6f1cf0b6-… release --reason \"op
 atelier repair 6f1cf0b6-… reprice --reason \"worker was out of memory\" --apply --staff vera"
     )]
     Repair(RepairArgs),
+    /// Records nobody can read: events that set their order aside, commands that were refused for it
+    #[command(
+        after_help = "An event is skipped by `atelier repair ORDER skip-records --offsets N --reason TEXT`; a command is decided after all\n\
+by --replay, once, however often it is replayed.\n\n\
+Exit codes: 0 nothing is left to do, 1 something is (or the replay was refused), 2 could not tell.\n\nExamples:\n  \
+atelier parked\n  atelier parked 6f1cf0b6-… --json\n  \
+atelier parked --replay 0/4711 --reason \"sent by the new shop before the engines were new\" --apply"
+    )]
+    Parked(ParkedArgs),
     /// Prints the completion script of a shell
     #[command(after_help = "Example:\n  atelier completions bash > /etc/bash_completion.d/atelier")]
     Completions {
@@ -108,11 +135,14 @@ impl Command {
             | Command::Webhooks(_)
             | Command::Gateway(_) => Voice::Role,
             Command::Demo(_)
+            | Command::Chaos(_)
             | Command::Audit(_)
             | Command::Gaps(_)
+            | Command::Key(_)
             | Command::Order(_)
             | Command::Replay(_)
             | Command::Repair(_)
+            | Command::Parked(_)
             | Command::Completions { .. } => Voice::Tool,
         }
     }
@@ -171,6 +201,28 @@ pub(crate) struct DemoArgs {
     /// Write every acknowledged command to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) acks: Option<PathBuf>,
+    /// The load of a trial: place orders until standard input ends, play them to their end; the audit is the trial's
+    #[arg(long, hide = true, requires = "url")]
+    pub(crate) trial: bool,
+    /// Between two orders (for trials)
+    #[arg(long, default_value_t = 0, value_name = "MS", hide = true)]
+    pub(crate) pace_ms: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChaosArgs {
+    /// Faults and load are drawn from this number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Faults to inflict
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
+    pub(crate) faults: u32,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Machine-readable; progress goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -278,6 +330,61 @@ fn cause() -> impl TypedValueParser<Value = Cause> {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) action: KeyAction,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum KeyAction {
+    /// Makes a key, and the partner when there is none of that name; shows the key this once
+    Create {
+        /// The partner: 1 to 40 lower-case letters, digits and `-`
+        #[arg(long, value_name = "NAME")]
+        partner: String,
+        /// How much the partner is given [default: standard, or as it was]
+        #[arg(long, value_name = "CLASS", value_parser = class())]
+        class: Option<Class>,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists keys, live and revoked, the newest first
+    List {
+        /// Of this partner only
+        #[arg(long, value_name = "NAME")]
+        partner: Option<String>,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revokes a key: from now on it opens nothing
+    Revoke {
+        /// Whose
+        #[arg(long, value_name = "NAME")]
+        partner: String,
+        /// Its public id, as `list` shows it
+        #[arg(value_name = "KEY")]
+        key_id: String,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl KeyAction {
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            KeyAction::Create { json, .. } | KeyAction::List { json, .. } | KeyAction::Revoke { json, .. } => *json,
+        }
+    }
+}
+
+fn class() -> impl TypedValueParser<Value = Class> {
+    PossibleValuesParser::new(Class::ALL.map(Class::as_str)).map(|name| name.parse().expect("one of the possible values"))
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct OrderArgs {
     /// The order
     pub(crate) id: Uuid,
@@ -315,6 +422,35 @@ pub(crate) struct ReplayArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ParkedArgs {
+    /// Of this order only
+    pub(crate) order: Option<Uuid>,
+    /// Decide this command after all
+    #[arg(long, value_name = "PARTITION/OFFSET", value_parser = place, requires = "reason", conflicts_with = "order")]
+    pub(crate) replay: Option<(u32, u64)>,
+    /// Why, in a sentence
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Do it instead of saying what would happen
+    #[arg(long, requires = "replay")]
+    pub(crate) apply: bool,
+    /// Who asks
+    #[arg(long, env = "ATELIER_STAFF", default_value = "on-call", value_name = "NAME")]
+    pub(crate) staff: String,
+    /// The gateway, for --replay
+    #[arg(long, env = "ATELIER_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub(crate) url: String,
+    /// Machine-readable
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn place(text: &str) -> Result<(u32, u64), String> {
+    let parts = text.split_once('/').and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
+    parts.ok_or_else(|| "write it as PARTITION/OFFSET, for example 0/4711".into())
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct RepairArgs {
     /// The order
     pub(crate) order: Uuid,
@@ -324,6 +460,9 @@ pub(crate) struct RepairArgs {
     /// Why, in a sentence; it is recorded
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+    /// For skip-records: the records of its events that do not count, by their offsets
+    #[arg(long, value_name = "N,…", value_delimiter = ',', required_if_eq("action", "skip-records"))]
+    pub(crate) offsets: Vec<u64>,
     /// Do it instead of saying what would happen
     #[arg(long, requires = "action")]
     pub(crate) apply: bool,
@@ -357,6 +496,8 @@ pub(crate) enum RepairAction {
     Cancel,
     /// It was delivered
     Close,
+    /// Let it go on without records nobody can read
+    SkipRecords,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

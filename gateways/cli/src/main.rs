@@ -2,11 +2,15 @@
 //! nowhere else.
 
 mod audit;
+mod chaos;
+mod checkpoints;
 mod cli;
 mod config_file;
 mod demo;
 mod gaps;
+mod key;
 mod order;
+mod parked;
 mod policy;
 mod publish;
 mod repair;
@@ -57,6 +61,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => roles::up(&settings, &args).await,
         Command::Demo(args) => demo::run(&settings, &args).await,
+        Command::Chaos(args) => chaos::run(&settings, &args).await,
         Command::Engine(args) => roles::engine(&settings, &args).await,
         Command::Projections(args) => roles::projections(&settings, &args).await,
         Command::Pricing(args) => roles::pricing(&settings, &args).await,
@@ -64,8 +69,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Gateway(args) => roles::gateway(&settings, &args).await,
         Command::Audit(args) => audit::run(&settings, &args).await,
         Command::Gaps(args) => gaps::run(&settings, &args).await,
+        Command::Key(args) => key::run(&settings, &args).await,
         Command::Order(args) => order::run(&settings, &args).await,
         Command::Replay(args) => replay::run(&settings, &args).await,
+        Command::Parked(args) => parked::run(&settings, &args).await,
         Command::Repair(args) => repair::run(&args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }

@@ -22,9 +22,16 @@ pub(crate) async fn run(settings: &Settings, args: &OrderArgs) -> Result<ExitCod
         let key = id.to_string();
         while let Some(record) = events.next()? {
             if record.key == key {
-                let event = Event::decode(&record.payload).map_err(|error| {
-                    format!("order {key}: the event at partition {}, offset {} cannot be read: {error}", record.partition, record.offset)
-                })?;
+                let event = match Event::decode(&record.payload) {
+                    Ok(event) => event,
+                    Err(error) => {
+                        let (partition, offset) = (record.partition, record.offset);
+                        eprintln!(
+                            "atelier: order {key}: the record at {partition}/{offset} cannot be read: {error}; see `atelier parked {key}`"
+                        );
+                        continue;
+                    }
+                };
                 if at.is_none_or(|at| event.time <= at) {
                     found.push(event);
                 }

@@ -36,16 +36,18 @@ impl RepairAction {
             RepairAction::Release => "release",
             RepairAction::Cancel => "cancel",
             RepairAction::Close => "close",
+            RepairAction::SkipRecords => "skip-records",
         }
     }
 }
 
 /// Shows the order; asks for the action, where one is named.
 pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
-    let gateway = Gateway { client: Client::builder().timeout(TIMEOUT).build()?, args };
-    let (status, order) = gateway.answer(gateway.client.get(gateway.url("/crm/v1", ""))).await?;
+    let gateway = Gateway::new(&args.url, &args.staff)?;
+    let url = |base: &str, call: &str| gateway.url(&format!("{base}/orders/{}{call}", args.order));
+    let (status, order) = gateway.answer(gateway.client.get(url("/crm/v1", ""))).await?;
     if !status.is_success() {
-        return Ok(refused(args, status, &order));
+        return Ok(refused(&of(args), args.json, status, &order));
     }
     let Some(action) = args.action else {
         print!("{}", if args.json { format!("{order}\n") } else { shown(&order) });
@@ -53,14 +55,23 @@ pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
     };
     let version = order["version"].as_i64().unwrap_or_default();
     let ask = |dry_run: bool| {
-        let request = gateway.client.post(gateway.url(action.base(), &format!("/{}?dry_run={dry_run}", action.name())));
-        // What is done is done to the order that was looked at, and once, however often it is sent.
-        let request = request.header("If-Match", format!("\"{version}\"")).header("Idempotency-Key", gateway.key(action, version));
-        gateway.answer(request.json(&json!({"reason": args.reason})))
+        let request = gateway.client.post(url(action.base(), &format!("/{}?dry_run={dry_run}", action.name())));
+        let mut body = json!({"reason": args.reason});
+        // What is done is done once, however often it is sent, and to the order that was looked at; of one that is
+        // set aside nobody can say at which version it is.
+        let request = request.header("Idempotency-Key", key(args, action, version));
+        let request = match action {
+            RepairAction::SkipRecords => {
+                body["offsets"] = json!(args.offsets);
+                request
+            }
+            _ => request.header("If-Match", format!("\"{version}\"")),
+        };
+        gateway.answer(request.json(&body))
     };
     let (status, would) = ask(true).await?;
     if !status.is_success() {
-        return Ok(refused(args, status, &would));
+        return Ok(refused(&of(args), args.json, status, &would));
     }
     if !args.apply {
         say(args, &would, || {
@@ -75,30 +86,39 @@ pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
         return Err(format!("order {}: it is on the log and not decided yet; run the same again to see what came of it", args.order).into());
     }
     if !status.is_success() {
-        return Ok(refused(args, status, &done));
+        return Ok(refused(&of(args), args.json, status, &done));
     }
     say(args, &done, || format!("order {}: {} done, now {}\n", args.order, action.name(), stands(&done)));
     Ok(ExitCode::SUCCESS)
 }
 
-struct Gateway<'a> {
-    client: Client,
-    args: &'a RepairArgs,
+/// The same repair of the same version for the same reason is the same command.
+fn key(args: &RepairArgs, action: RepairAction, version: i64) -> String {
+    let (reason, offsets) = (args.reason.as_deref().unwrap_or_default(), &args.offsets);
+    Uuid::new_v5(&args.order, format!("repair {} {version} {offsets:?} {reason}", action.name()).as_bytes()).to_string()
 }
 
-impl Gateway<'_> {
-    fn url(&self, base: &str, call: &str) -> String {
-        format!("{}{base}/orders/{}{call}", self.args.url.trim_end_matches('/'), self.args.order)
+/// The gateway, asked as an administrator.
+pub(crate) struct Gateway<'a> {
+    pub(crate) client: Client,
+    url: &'a str,
+    staff: &'a str,
+}
+
+impl<'a> Gateway<'a> {
+    /// At `url`; `staff` is who asks.
+    pub(crate) fn new(url: &'a str, staff: &'a str) -> Result<Self, Failure> {
+        Ok(Self { client: Client::builder().timeout(TIMEOUT).build()?, url, staff })
     }
 
-    /// The same repair of the same version for the same reason is the same command.
-    fn key(&self, action: RepairAction, version: i64) -> String {
-        let reason = self.args.reason.as_deref().unwrap_or_default();
-        Uuid::new_v5(&self.args.order, format!("repair {} {version} {reason}", action.name()).as_bytes()).to_string()
+    /// The address of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url.trim_end_matches('/'))
     }
 
-    async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Value), Failure> {
-        let request = request.header("X-Staff", format!("{};admin", self.args.staff));
+    /// Status and body.
+    pub(crate) async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Value), Failure> {
+        let request = request.header("X-Staff", format!("{};admin", self.staff));
         let response = request.send().await.map_err(|error| {
             // The error's own text repeats the URL, which may hold a password.
             let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
@@ -109,7 +129,8 @@ impl Gateway<'_> {
     }
 }
 
-fn stands(answer: &Value) -> String {
+/// Where the order stands, by an answer.
+pub(crate) fn stands(answer: &Value) -> String {
     format!("{}, version {}", answer["status"].as_str().unwrap_or("?"), answer["version"])
 }
 
@@ -133,17 +154,17 @@ fn say(args: &RepairArgs, answer: &Value, text: impl FnOnce() -> String) {
     if args.json { println!("{answer}") } else { print!("{}", text()) }
 }
 
-fn refused(args: &RepairArgs, status: StatusCode, problem: &Value) -> ExitCode {
-    if args.json {
+fn of(args: &RepairArgs) -> String {
+    format!("order {}", args.order)
+}
+
+/// Says why `what` was refused.
+pub(crate) fn refused(what: &str, json: bool, status: StatusCode, problem: &Value) -> ExitCode {
+    if json {
         println!("{problem}");
         return ExitCode::from(1);
     }
-    eprintln!(
-        "atelier: order {}: refused ({}): {}",
-        args.order,
-        status.as_u16(),
-        problem["detail"].as_str().unwrap_or("no reason was given")
-    );
+    eprintln!("atelier: {what}: refused ({}): {}", status.as_u16(), problem["detail"].as_str().unwrap_or("no reason was given"));
     for error in problem["errors"].as_array().into_iter().flatten() {
         eprintln!("  {}: {}. {}", word(error, "field"), word(error, "message"), word(error, "fix"));
     }

@@ -20,9 +20,12 @@ pub(crate) struct Settings {
     /// The read models: sqlite, or postgres://user@host/database
     #[arg(long, env = "ATELIER_STORE", global = true, default_value = "sqlite", hide_env_values = true, value_name = "STORE")]
     pub(crate) store: StoreChoice,
-    /// Model files and previews: file (in the data folder)
+    /// Model files, previews and checkpoints: file (in the data folder)
     #[arg(long, env = "ATELIER_BLOBS", global = true, default_value = "file", value_name = "BLOBS")]
     pub(crate) blobs: BlobsChoice,
+    /// Events of a partition from one checkpoint in the object store to the next; 0: none are made or used
+    #[arg(long, env = "ATELIER_CHECKPOINT_EVERY", global = true, default_value_t = 200_000, value_name = "EVENTS")]
+    pub(crate) checkpoint_every: u64,
     /// Put before every Kafka topic, group and transactional id
     #[arg(long, env = "ATELIER_TOPIC_PREFIX", global = true, default_value = "", value_name = "PREFIX")]
     pub(crate) topic_prefix: String,

@@ -1,18 +1,18 @@
 //! From settings to the ports: log, store, object store, policy, price book.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use atelier_blobs::Blobs;
 use atelier_http::Secret;
 use atelier_log::embedded::Embedded;
 use atelier_log::{Log, kafka};
+use atelier_partners::Accounts;
 use atelier_pricing::PriceBook;
 use atelier_projections::Store;
 use atelier_webhooks::{Endpoints, Guard, Sender};
 use prometheus_client::registry::Registry;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::Failure;
@@ -30,9 +30,27 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
+/// For trials: the clock of this process goes so many milliseconds ahead, or behind where negative.
+const SKEW: &str = "ATELIER_CLOCK_SKEW_MS";
+
 /// The clock of the process: the one place that asks the machine for the time of day.
 pub(crate) fn clock() -> Arc<dyn Fn() -> i64 + Send + Sync> {
-    Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
+    static SKEW_MS: LazyLock<i64> = LazyLock::new(skew_ms);
+    Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64) + *SKEW_MS)
+}
+
+fn skew_ms() -> i64 {
+    let Ok(text) = std::env::var(SKEW) else { return 0 };
+    match text.parse() {
+        Ok(skew_ms) => {
+            tracing::warn!(skew_ms, "the clock of this process is wrong on purpose");
+            skew_ms
+        }
+        Err(_) => {
+            tracing::warn!("{SKEW} is no number of milliseconds; the clock is left as it is");
+            0
+        }
+    }
 }
 
 /// The metrics of the process.
@@ -99,6 +117,25 @@ pub(crate) async fn store(settings: &Settings) -> Result<Store, Failure> {
     }
 }
 
+/// Opens the partners' accounts: a file of their own, or tables of their own in the same PostgreSQL database.
+pub(crate) async fn accounts(settings: &Settings) -> Result<Accounts, Failure> {
+    match &settings.store {
+        StoreChoice::Sqlite => {
+            std::fs::create_dir_all(&settings.data)
+                .map_err(|error| format!("cannot make the folder {}: {error}; choose another with --data", settings.data.display()))?;
+            Ok(Accounts::open(&format!("sqlite:{}", settings.data.join("partners.sqlite").display())).await?)
+        }
+        StoreChoice::Postgres { url } => Ok(Accounts::open(url).await?),
+    }
+}
+
+/// Bytes for a new key or secret: the one place that asks the machine for randomness nobody can foresee.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    Ok(bytes)
+}
+
 /// Opens the webhooks' store: a file of its own, or tables of their own beside the read models.
 pub(crate) async fn webhooks_store(settings: &Settings) -> Result<atelier_store::Store, Failure> {
     let url = match &settings.store {
@@ -123,8 +160,8 @@ pub(crate) fn webhooks_sender(settings: &Settings) -> Result<Sender, Failure> {
 
 /// What partners may do with their endpoints.
 pub(crate) fn endpoints(settings: &Settings, store: atelier_store::Store) -> Result<Endpoints, Failure> {
-    // 244 random bits: what two random ids leave beside their version and variant, hashed into one secret.
-    let draw = || -> [u8; 32] { Sha256::new().chain_update(Uuid::new_v4()).chain_update(Uuid::new_v4()).finalize().into() };
+    // A system without randomness costs the one request that wanted a secret, as any defect does.
+    let draw = || random_bytes().expect("the system gives random bytes");
     Ok(Endpoints::new(store, webhooks_sender(settings)?, clock(), Arc::new(Uuid::now_v7), Arc::new(draw)))
 }
 

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use atelier_blobs::Blobs;
 use atelier_log::client::Client;
+use atelier_partners::key::RANDOM_BYTES;
+use atelier_partners::{Accounts, Limiter, Places};
 use atelier_projections::Queries;
 use atelier_webhooks::Endpoints;
 use prometheus_client::registry::Registry;
@@ -23,6 +25,8 @@ pub struct App {
     pub client: Client,
     /// Answers from the read models.
     pub queries: Queries,
+    /// Partners, their keys, and the switch of their lane.
+    pub accounts: Accounts,
     /// Where partners' messages go.
     pub webhooks: Endpoints,
     /// Bytes of models and previews.
@@ -31,6 +35,8 @@ pub struct App {
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// Fresh ids for commands that bring no idempotency key.
     pub ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    /// Bytes nobody can foresee, for new keys.
+    pub random: Arc<dyn Fn() -> [u8; RANDOM_BYTES] + Send + Sync>,
     /// Limits and policies.
     pub config: Config,
     /// What is counted.
@@ -47,6 +53,10 @@ pub(crate) struct Inner {
     pub(crate) app: App,
     /// What `/metrics` shows.
     pub(crate) registry: Arc<Mutex<Registry>>,
+    /// How often each key of a partner has asked.
+    pub(crate) limiter: Limiter,
+    /// How many requests of each partner are under way.
+    pub(crate) places: Places,
     /// One permit per open live stream.
     streams: Arc<Semaphore>,
     /// One permit per reader of the log.
@@ -61,6 +71,8 @@ impl Gateway {
         Self(Arc::new(Inner {
             app,
             registry,
+            limiter: Limiter::default(),
+            places: Places::default(),
             streams: Arc::new(Semaphore::new(streams)),
             readers: Arc::new(Semaphore::new(readers)),
             log_probe: Arc::new(Semaphore::new(1)),

@@ -1,4 +1,4 @@
-//! The HTTP surfaces: shop, mes, crm, carrier, events, ops.
+//! The HTTP surfaces: shop, partner, mes, crm, carrier, events, ops.
 //!
 //! One folder per surface, one file per endpoint: its path, body, OpenAPI text and handler. What the
 //! endpoints share lies beside them: [`extract`] turns a request into checked values, [`command`]
@@ -17,6 +17,7 @@ mod app;
 mod command;
 mod config;
 mod extract;
+mod item;
 mod money;
 mod problem;
 mod read;
@@ -24,6 +25,7 @@ mod router;
 mod serve;
 mod stamp;
 mod telemetry;
+mod upload;
 mod validate;
 
 mod carrier;

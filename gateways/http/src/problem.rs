@@ -85,11 +85,13 @@ codes! {
     Forbidden        "forbidden"              FORBIDDEN              "Not yours to ask";
     TooLarge         "too_large"              PAYLOAD_TOO_LARGE      "Too large";
     Unreadable       "unreadable"             UNPROCESSABLE_ENTITY   "The command could not be read";
-    Parked           "parked"                 CONFLICT               "The order is parked";
+    Parked           "parked"                 CONFLICT               "The order is set aside";
+    NotParked        "not_parked"             CONFLICT               "The order is not set aside";
     // Refused by the gateway.
     Malformed        "malformed"              BAD_REQUEST            "The request cannot be read";
     Unauthenticated  "unauthenticated"        UNAUTHORIZED           "Say who you are";
     UnknownParcel    "unknown_parcel"         NOT_FOUND              "No order has this parcel";
+    UnknownRecord    "unknown_record"         NOT_FOUND              "There is no such record";
     UnknownEndpoint  "unknown_endpoint"       NOT_FOUND              "There is no such endpoint";
     TooManyEndpoints "too_many_endpoints"     CONFLICT               "As many endpoints as there may be";
     EndpointDisabled "endpoint_disabled"      CONFLICT               "The endpoint is disabled";
@@ -102,6 +104,11 @@ codes! {
     Slow             "timeout"                REQUEST_TIMEOUT        "The request took too long to arrive";
     Unavailable      "unavailable"            SERVICE_UNAVAILABLE    "Not available right now";
     Behind           "behind"                 SERVICE_UNAVAILABLE    "The read model has not seen that version";
+    UnknownKey       "unknown_key"            NOT_FOUND              "There is no such key";
+    TooManyKeys      "too_many_keys"          CONFLICT               "As many keys as may live do";
+    RateLimited      "rate_limited"           TOO_MANY_REQUESTS      "Too many requests";
+    Quota            "quota"                  TOO_MANY_REQUESTS      "As many orders as may be open are";
+    IntakePaused     "intake_paused"          SERVICE_UNAVAILABLE    "No orders of partners are taken for now";
     Busy             "busy"                   SERVICE_UNAVAILABLE    "All places are taken";
     Internal         "internal"               INTERNAL_SERVER_ERROR  "Something went wrong on our side";
 }
@@ -179,6 +186,11 @@ impl Refusal {
     pub(crate) fn challenge(mut self, scheme: &'static str) -> Self {
         self.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static(scheme)));
         self
+    }
+
+    /// Whether it is one of this kind.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.problem.type_uri.strip_prefix(TYPE_PREFIX) == Some(code.as_str())
     }
 
     /// The engine refused because of how the order stands: another order may do.

@@ -77,6 +77,7 @@ pub fn router(app: App, surfaces: &[Surface], registry: Arc<Mutex<Registry>>) ->
     router
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(gateway.clone(), partner::guard::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(gateway.clone(), observe))
         .with_state(gateway)
@@ -90,7 +91,7 @@ pub fn openapi() -> OpenApi {
         if !["/mes/v1/", "/crm/v1/", "/events/v1/"].iter().any(|base| path.starts_with(base)) {
             continue;
         }
-        for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten() {
             for (status, text) in [("401", "`X-Staff` is missing or not understood"), ("403", "Not for this role")] {
                 let schema = Ref::from_schema_name(Problem::name());
                 let content = ContentBuilder::new().schema(Some(schema)).build();
@@ -125,7 +126,7 @@ fn gather(surfaces: &[Surface]) -> OpenApiRouter<Gateway> {
         "staff",
         header("X-Staff", "`NAME;ROLE` with the role operator, seller or admin; taken at its word on a loopback address only"),
     );
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("atl_<key id>_<secret>").build();
     components.add_security_scheme("partner", SecurityScheme::Http(bearer));
     components.add_security_scheme("carrier", header("webhook-signature", "Signed as the Standard Webhooks specification has it"));
     let api = OpenApiBuilder::new().info(info).components(Some(components)).build();

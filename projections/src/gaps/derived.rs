@@ -126,7 +126,7 @@ pub(super) async fn of_parked(store: &Store) -> Result<Vec<(Cursor, Gap)>, Error
             held: columns.optional_int()?.is_some_and(|held| held != 0),
             order_id: Some(key.clone()),
             detail: Some(format!(
-                "the record at partition {partition}, offset {offset} was not understood: {reason}; repair or upgrade, then rebuild the read models"
+                "the record at partition {partition}, offset {offset} was not understood: {reason}; upgrade, or let the order go on without it (skip-records)"
             )),
             ..derived(Cause::UnreadableRecord, at, &key)
         };

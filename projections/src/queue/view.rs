@@ -64,6 +64,7 @@ pub struct QueueFilter {
     /// On hold, or not.
     pub held: Option<bool>,
     /// `external`: orders of partners; `own`: those of the shop.
+    #[param(inline)]
     pub lane: Option<QueueLane>,
     /// 1 to 200, 50 when not given.
     pub limit: Option<u32>,

@@ -26,6 +26,10 @@ pub(crate) trait ReadModel: Send + 'static {
     fn committed(&mut self);
     /// Somebody else may have changed the rows.
     fn forget(&mut self);
+    /// The offsets of the records that do not count because this one says so.
+    fn skipped_by(_: &Self::Body) -> &[i64] {
+        &[]
+    }
 }
 
 /// What a batch came to.
@@ -37,6 +41,8 @@ pub(crate) struct Applied {
     pub(crate) skipped: u64,
     /// To be said once the transaction is through.
     parked: Vec<Notice>,
+    /// Keys of orders that may be understood now.
+    pub(crate) again: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -55,7 +61,7 @@ impl Applied {
         self.parked.push(Notice { model, partition: *partition, offset: *offset, key: key.clone(), reason: reason.to_owned() });
     }
 
-    fn tell(&self, model: Model, metrics: &Metrics) {
+    pub(super) fn tell(&self, model: Model, metrics: &Metrics) {
         metrics.applied.get_or_create(&model.into()).inc_by(self.records);
         metrics.skipped.get_or_create(&model.into()).inc_by(self.skipped);
         metrics.parked.get_or_create(&model.into()).inc_by(self.parked.len() as u64);
@@ -68,7 +74,7 @@ impl Applied {
                 offset,
                 order_id = key,
                 reason,
-                "order parked: the read model shows it as it was before this record; repair or upgrade, then rebuild the read model"
+                "order parked: the read model shows it as it was before this record, until that is skipped (`atelier parked`) or a newer program reads it"
             );
         }
     }
@@ -89,6 +95,8 @@ pub(super) struct Committer<R: ReadModel> {
     pub(super) model: R,
     /// The offsets as they are in the store.
     pub(super) stored: Positions,
+    /// Orders set aside that are to be tried again.
+    pub(super) again: Vec<String>,
 }
 
 impl<R: ReadModel> Committer<R> {
@@ -137,6 +145,7 @@ impl<R: ReadModel> Committer<R> {
         self.model.committed();
         self.stored = next.to_vec();
         applied.tell(R::MODEL, &self.metrics);
+        self.again.extend(applied.again);
         Ok(Committed::Done)
     }
 }

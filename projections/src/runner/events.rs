@@ -90,6 +90,9 @@ impl<M: EventModel> ReadModel for Events<M> {
             if key.is_some_and(|id| matches!(self.staged.get(&id), Some(Entry::Parked))) {
                 *skipped.entry(&record.key).or_default() += 1;
                 applied.skipped += 1;
+                if record.body.as_ref().is_ok_and(|event| !Self::skipped_by(event).is_empty()) {
+                    applied.again.push(record.key.clone());
+                }
                 continue;
             }
             match self.step(record, key, &mut extra) {
@@ -127,6 +130,13 @@ impl<M: EventModel> ReadModel for Events<M> {
     fn committed(&mut self) {
         for (id, entry) in self.staged.drain() {
             self.cache.put(id, entry);
+        }
+    }
+
+    fn skipped_by(event: &Event) -> &[i64] {
+        match &event.data {
+            EventData::RecordsSkipped { offsets, .. } => offsets,
+            _ => &[],
         }
     }
 

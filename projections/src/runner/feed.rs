@@ -40,7 +40,7 @@ impl Feed {
     /// A feed of `model` from `log` into `store`.
     pub fn new(store: Store, log: Arc<dyn Log>, model: Model, metrics: Metrics) -> Self {
         fn hand<R: ReadModel>(store: Store, log: Arc<dyn Log>, metrics: Metrics, model: R) -> Box<dyn Hand> {
-            Box::new(Held { log, committer: Committer { store, metrics, model, stored: Vec::new() }, batch: None })
+            Box::new(Held { log, committer: Committer { store, metrics, model, stored: Vec::new(), again: Vec::new() }, batch: None })
         }
         let hand = match model {
             Model::Shop => hand(store, log, metrics, Events::<Shop>::default()),
@@ -115,7 +115,10 @@ impl<R: ReadModel> Hand for Held<R> {
             let Some(batch) = self.batch.take() else { return Ok(Fed::Applied(0)) };
             let count = batch.records.len();
             match self.committer.commit(&batch.records, 0..count, &batch.next).await {
-                Ok(Committed::Done) => Ok(Fed::Applied(count)),
+                Ok(Committed::Done) => {
+                    self.committer.try_again(&self.log).await?;
+                    Ok(Fed::Applied(count))
+                }
                 Ok(Committed::Moved) => Ok(Fed::Moved),
                 Err(error) => {
                     self.batch = Some(batch);

@@ -11,11 +11,13 @@
 //!
 //! A record that cannot be understood, or that leaves a gap in its order's versions, parks its order for
 //! this model: noted in `parked`, logged, counted; the order's later records are counted and passed
-//! over; everybody else's go on.
+//! over; everybody else's go on. It is tried again ([`again`]) when the model starts, and when an event says
+//! which of its records do not count.
 //!
 //! Limits, per model: 9,000 records in a transaction, nine chunks of 1,000 read ahead, 16,384 rows
 //! remembered. At the limit reading waits; the log keeps what is not read.
 
+mod again;
 mod batch;
 mod cache;
 mod commit;

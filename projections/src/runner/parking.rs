@@ -1,6 +1,9 @@
 //! Orders set aside.
 
-use atelier_store::{Conflict, Select, Table, Transaction, Value};
+use std::collections::HashMap;
+
+use atelier_log::Partition;
+use atelier_store::{Columns, Conflict, Select, Store, Table, Transaction, Value};
 
 use super::source::Decoded;
 use crate::{Error, Model};
@@ -18,6 +21,7 @@ const KEY_LIMIT: usize = 200;
 const PARK: &str = "INSERT INTO parked (record_key, model, log_partition, log_offset, reason, parked_at, skipped) \
     VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT (record_key, model) DO UPDATE SET skipped = parked.skipped + 1";
 const SKIP: &str = "UPDATE parked SET skipped = skipped + $1 WHERE record_key = $2 AND model = $3";
+const UNPARK: &str = "DELETE FROM parked WHERE record_key = $1 AND model = $2";
 
 /// Notes why the record's order is set aside; one that already is counts another record.
 pub(crate) async fn park<T>(transaction: &mut Transaction, model: Model, record: &Decoded<T>, reason: &str) -> Result<(), Error> {
@@ -45,4 +49,22 @@ pub(super) async fn skip(transaction: &mut Transaction, model: Model, key: &str,
 pub(super) async fn any(transaction: &mut Transaction, model: Model) -> Result<bool, Error> {
     let select = Select::text("SELECT log_offset FROM parked WHERE ").push("model = ? LIMIT 1", [model.as_str().into()]);
     Ok(select.first_in(transaction).await?.is_some())
+}
+
+/// The orders the model has set aside, the first 10,000, and from which record on.
+pub(super) async fn places(store: &Store, model: Model) -> Result<HashMap<String, (Partition, u64)>, Error> {
+    let select = Select::text("SELECT record_key, log_partition, log_offset FROM parked WHERE ");
+    let rows = select.push("model = ? ORDER BY parked_at, record_key LIMIT 10000", [model.as_str().into()]).all(store).await?;
+    let places = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        let (key, partition, offset) = (columns.text()?, columns.int()?, columns.int()?);
+        Ok((key, (u32::try_from(partition).unwrap_or_default(), offset.cast_unsigned())))
+    });
+    places.collect()
+}
+
+/// Takes an order's mark away.
+pub(super) async fn unpark(transaction: &mut Transaction, model: Model, key: &str) -> Result<(), Error> {
+    transaction.execute(UNPARK, [key.into(), model.as_str().into()]).await?;
+    Ok(())
 }

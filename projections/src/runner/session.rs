@@ -40,11 +40,17 @@ enum End {
 impl Session {
     /// Runs until told to stop.
     pub(super) async fn run<R: ReadModel>(mut self, model: R) {
-        let mut committer = Committer { store: self.store.clone(), metrics: self.metrics.clone(), model, stored: Vec::new() };
+        let mut committer =
+            Committer { store: self.store.clone(), metrics: self.metrics.clone(), model, stored: Vec::new(), again: Vec::new() };
+        let mut begun = false;
         while !*self.stop.borrow() {
             if self.reload(&mut committer).await.is_err() {
                 return;
             }
+            if !begun && let Err(error) = committer.try_all_again().await {
+                tracing::warn!(model = R::MODEL.as_str(), %error, "cannot look for orders set aside; they stay so until the next start");
+            }
+            begun = true;
             self.progress.send_replace(committer.stored.clone());
             match Source::start(self.log.clone(), R::MODEL, committer.stored.clone()) {
                 Ok(source) => match self.follow(source, &mut committer).await {
@@ -108,6 +114,12 @@ impl Session {
                     }
                     Ok(Committed::Moved) => (look, in_lee) = (true, true),
                     Err(Stopped) => return End::Stopped,
+                }
+            }
+            if !committer.again.is_empty() {
+                match committer.try_again(&self.log).await {
+                    Ok(()) => applied = true,
+                    Err(error) => tracing::warn!(model = R::MODEL.as_str(), %error, "orders set aside wait to be tried again"),
                 }
             }
             if applied || idle {

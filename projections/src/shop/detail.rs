@@ -62,6 +62,7 @@ pub(super) fn detail(data: &EventData) -> Option<Value> {
         }
         // The stage it names is an inner one; the status beside the entry says enough.
         EventData::DeadlineMissed { stage: _, due, policy, action } => json!({"due": rfc3339(*due), "policy": policy, "action": action}),
+        EventData::RecordsSkipped { offsets, reason } => json!({"records": offsets.len(), "reason": reason}),
     })
 }
 

@@ -82,6 +82,7 @@ pub(super) fn commands() -> Vec<Command> {
         CommandData::SubmitOrderUpTo { price: money() },
         CommandData::AcceptQuote { price: money() },
         CommandData::AmendOrder { item: Some(item()), model: None },
+        CommandData::SkipRecords { offsets: vec![7, 300], reason: reason() },
     ];
     assert_eq!(data.iter().map(CommandData::type_name).collect::<Vec<_>>(), CommandData::TYPES, "one sample per branch");
     data.into_iter()
@@ -137,6 +138,7 @@ pub(super) fn events() -> Vec<Event> {
         },
         EventData::TermsAgreed { approve_up_to: money() },
         EventData::OrderAmended { item: None, model: Some(model()) },
+        EventData::RecordsSkipped { offsets: vec![7, 300], reason: reason() },
     ];
     assert_eq!(data.iter().map(EventData::type_name).collect::<Vec<_>>(), EventData::TYPES, "one sample per branch");
     data.into_iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atelier_domain::Stage;
 use atelier_log::Log;
-use atelier_runtime::{PartitionState, Settings, restore};
+use atelier_runtime::{PartitionState, restore};
 use atelier_schemas::CommandData;
 
 use crate::engines::Engines;
@@ -130,9 +130,11 @@ fn every_order_moves(world: &World<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A partition restored now, the one an engine has in memory, and the fold of the events are one.
+/// A partition restored now, from all events and from its checkpoint, the one an engine has in memory, and the fold of the
+/// events are one.
 fn restored_is_live(world: &World<'_>) -> Result<(), Failure> {
     const SAME: &str = "a restored partition is the live one";
+    const SAME_FROM: &str = "a checkpoint and the events after it are all events";
     let settings = world.engines.settings();
     let mut orders: BTreeMap<u32, Vec<_>> = BTreeMap::new();
     for (id, entry) in &world.watch.ledger.orders {
@@ -143,22 +145,22 @@ fn restored_is_live(world: &World<'_>) -> Result<(), Failure> {
         let [live] = owners.as_slice() else {
             return Err(Failure::new(MOVES, format!("partition {partition} has {} owners at the end", owners.len())));
         };
-        let settings = Settings {
-            partition,
-            partitions: world.log.partitions(),
-            policy: settings.policy.current(),
-            max_payload_bytes: world.log.max_payload_bytes(),
-            index_folder: settings.index_folder.clone(),
+        let store = settings.checkpoints.as_ref().map(|checkpoints| checkpoints.store.as_ref());
+        let again = |store| {
+            let restored = restore(&world.log, settings.partition(&world.log, partition), store, || false);
+            restored.map(|restored| restored.state).map_err(|error| Failure::new(SAME, error.to_string()))
         };
-        let restored = restore(&world.log, settings, || false).map_err(|error| Failure::new(SAME, error.to_string()))?.state;
+        let (restored, from_checkpoint) = (again(None)?, again(store)?);
         let of = |state: &PartitionState| (state.next_command(), state.next_due(), state.open_orders(), state.closed_orders());
         hold(SAME, of(&restored) == of(live), || format!("partition {partition}: {:?} and {:?}", of(&restored), of(live)))?;
+        hold(SAME_FROM, of(&from_checkpoint) == of(live), || format!("partition {partition}: {:?}, {:?}", of(&from_checkpoint), of(live)))?;
         let due = live.next_due().filter(|due| *due <= world.now());
         hold("each due deadline is written", due.is_none(), || format!("partition {partition}: {due:?} has passed"))?;
         for (id, entry) in orders.remove(&partition).unwrap_or_default() {
             let order = |state: &PartitionState| state.order(id).map_err(|error| Failure::new(SAME, error.to_string()));
-            let (restored, live) = (order(&restored)?, order(live)?);
+            let (restored, from_checkpoint, live) = (order(&restored)?, order(&from_checkpoint)?, order(live)?);
             hold(SAME, restored == live, || format!("order {id}: restored {restored:?}, live {live:?}"))?;
+            hold(SAME_FROM, from_checkpoint == live, || format!("order {id}: restored {from_checkpoint:?}, live {live:?}"))?;
             let folded = restored.as_ref().is_some_and(|order| {
                 let attention = order.attention.iter().map(|attention| attention.as_str());
                 order.version as i64 == entry.version

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use atelier_log::Log;
 use atelier_log::memory::Memory;
+use atelier_runtime::checkpoint::{self, Checkpoints, InMemory};
 use atelier_runtime::{Clock, EngineSettings, Fatal, Metrics, PartitionState, PolicyInForce, Turn, Worker};
 use atelier_schemas::TimeMs;
+use fastrand::Rng;
 use prometheus_client::registry::Registry;
 
+use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::trace::Trace;
 
@@ -30,20 +33,71 @@ pub(crate) struct Engines {
     log: Memory,
     settings: EngineSettings,
     clock: Clock,
+    store: InMemory,
     metrics: Metrics,
 }
 
 impl Engines {
     pub(crate) fn new(plan: &Plan, log: Memory, clock: Arc<AtomicI64>, policy: PolicyInForce, folder: &Path) -> Self {
+        let store = InMemory::default();
         let settings = EngineSettings {
             instance: None,
             workers: plan.engine_workers,
             batch_max: plan.batch_max,
             policy,
             index_folder: folder.to_owned(),
+            checkpoints: Some(Checkpoints { store: Arc::new(store.clone()), every_events: u64::MAX }),
         };
         let clock: Clock = Arc::new(move || clock.load(Ordering::SeqCst));
-        Self { processes: Default::default(), log, settings, clock, metrics: Metrics::register(&mut Registry::default()) }
+        Self { processes: Default::default(), log, settings, clock, store, metrics: Metrics::register(&mut Registry::default()) }
+    }
+
+    /// A checkpoint of a partition is made, whoever owns it.
+    pub(crate) fn checkpoint(&self, partition: u32, now: TimeMs, trace: &mut Trace) -> Result<(), Failure> {
+        let settings = self.settings.partition(&self.log, partition);
+        let made = checkpoint::make(&self.log, &self.store, &settings, || false)
+            .map_err(|error| Failure::new("checkpoints can be made", error.to_string()))?;
+        if let Some(made) = made {
+            let (_, offsets) = made.name.rsplit_once('/').unwrap_or_default();
+            let (events, orders) = (made.events, made.orders);
+            trace.line(
+                now,
+                "keeper",
+                format_args!("checkpoint {offsets} of partition {partition}, {events} events later, {orders} orders"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Something happens to an object of a checkpoint, one of the newest with the better chances.
+    pub(crate) fn break_checkpoint(&self, pick: u64, now: TimeMs, trace: &mut Trace) {
+        let mut rng = Rng::with_seed(pick);
+        let mut objects = self.store.objects();
+        let names: Vec<String> = objects.keys().cloned().collect();
+        let Some(name) = names.get(rng.usize(0..names.len().max(1))) else { return };
+        let Some(bytes) = objects.get_mut(name) else { return };
+        let what = match rng.u8(0..4) {
+            0 => {
+                bytes.truncate(rng.usize(0..bytes.len().max(1)));
+                "cut off"
+            }
+            1 if !bytes.is_empty() => {
+                let at = rng.usize(0..bytes.len());
+                bytes[at] ^= 1 << rng.u8(0..8);
+                "one bit turned"
+            }
+            2 => {
+                let other = objects.values().nth(rng.usize(0..names.len())).cloned();
+                objects.insert(name.clone(), other.unwrap_or_default());
+                "another's bytes"
+            }
+            _ => {
+                objects.remove(name);
+                "gone"
+            }
+        };
+        let (_, name) = name.rsplit_once('/').unwrap_or_default();
+        trace.line(now, "fault", format_args!("checkpoint object {name}: {what}"));
     }
 
     /// Starts a process; one that runs becomes a former life of it.

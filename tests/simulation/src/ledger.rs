@@ -27,7 +27,8 @@ pub(crate) struct Entry {
     pub(crate) types: Vec<&'static str>,
     claimed: BTreeSet<i32>,
     priced: BTreeSet<i32>,
-    missed: BTreeSet<(String, TimeMs)>,
+    /// Stage, when it was due, and what followed.
+    missed: BTreeSet<(String, TimeMs, String)>,
 }
 
 /// All orders.
@@ -97,9 +98,9 @@ impl Entry {
             EventData::PriceCalculated { attempt, .. } => {
                 hold("one price per attempt", self.priced.insert(*attempt), || format!("{name}: attempt {attempt} is priced again"))
             }
-            EventData::DeadlineMissed { stage, due, .. } => {
-                hold("each deadline written once", self.missed.insert((stage.clone(), *due)), || {
-                    format!("{name}: the deadline of {stage} is written again")
+            EventData::DeadlineMissed { stage, due, action, .. } => {
+                hold("each deadline written once", self.missed.insert((stage.clone(), *due, action.clone())), || {
+                    format!("{name}: the deadline of {stage} is written again ({action})")
                 })
             }
             _ => Ok(()),
@@ -195,7 +196,8 @@ impl Entry {
             | EventData::OrderHeld { .. }
             | EventData::OrderResumed { .. }
             | EventData::OrderDelivered { .. }
-            | EventData::DeadlineMissed { .. } => self.stage,
+            | EventData::DeadlineMissed { .. }
+            | EventData::RecordsSkipped { .. } => self.stage,
         };
         match &event.data {
             EventData::PricingRequested { attempt, .. } => (self.attempt, self.lease) = (*attempt, None),

@@ -12,6 +12,8 @@
 //! What is modelled: gateways and people ([`clients`]), and when a pricing worker does what ([`pricing`]): the product's
 //! own is a set of tasks and threads that wait in real time.
 //!
+//! Where a seed draws, [`explore`] tries everything, at small scope.
+//!
 //! The same seed gives the same trace, byte for byte. Steps carry their own random numbers and are resolved against
 //! the state they find, so a plan with steps left out is a plan too: that is how [`shrink`] makes a failure small.
 
@@ -20,6 +22,7 @@ mod bed;
 mod clients;
 mod closing;
 mod engines;
+pub mod explore;
 mod failure;
 mod ledger;
 mod plan;

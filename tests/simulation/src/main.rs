@@ -1,13 +1,14 @@
-//! `simulate`: runs seeds, and shows what one of them does.
+//! `simulate`: runs seeds, and shows what one of them does; or visits every state there is, at small scope.
 
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use atelier_simulation::explore::{Explored, Found, handover, lease};
 use atelier_simulation::{Bed, Plan, run, shrink};
 
-const HELP: &str = "simulate --seed N | --seeds A..B
+const HELP: &str = "simulate --seed N | --seeds A..B | --explore
 
 Runs the spine of Atelier in one thread under faults drawn from a seed, with a clock moved by hand, and
 checks its invariants after every step. The same seed gives the same trace, byte for byte.
@@ -15,6 +16,8 @@ checks its invariants after every step. The same seed gives the same trace, byte
   --seed N        one seed: its trace, the trace's SHA-256 and the verdict
   --seeds A..B    many (B is not run): progress and rate; at the first failure the seed, the invariant
                   and a plan made small that still fails
+  --explore       every state of the pricing lease and of the hand-over of a partition at small scope:
+                  how many there are, or the first that breaks an invariant and a shortest way to it
   --no-shrink     leave a failing plan as it is
   --help          this
 
@@ -27,6 +30,7 @@ Examples:
 enum Wanted {
     Seed(u64),
     Seeds(Range<u64>),
+    Everything,
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,38 @@ fn main() -> ExitCode {
     match wanted {
         Wanted::Seed(seed) => one(&bed, seed, shrinks),
         Wanted::Seeds(seeds) => many(&bed, seeds, shrinks),
+        Wanted::Everything => everything(),
+    }
+}
+
+fn everything() -> ExitCode {
+    let scratch = match tempfile::tempdir() {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            eprintln!("simulate: no place for scratch files: {error}; check that the temporary folder can be written");
+            return ExitCode::from(2);
+        }
+    };
+    let told = [
+        tell_explored("the lease of pricing", lease::explore),
+        tell_explored("the hand-over between two engines", || handover::explore(["a", "b"], scratch.path())),
+        tell_explored("the hand-over to a second engine of the same name", || handover::explore(["a", "a"], scratch.path())),
+    ];
+    if told.into_iter().all(|held| held) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell_explored(what: &str, explore: impl FnOnce() -> Result<Explored, Box<Found>>) -> bool {
+    let started = Instant::now();
+    match explore() {
+        Ok(Explored { states, steps, done, depth }) => {
+            let took_s = started.elapsed().as_secs_f64();
+            println!("{what}: {states} states, {steps} steps between them, {done} ends, depth {depth}; {took_s:.1} s");
+            true
+        }
+        Err(found) => {
+            println!("{what} BROKEN {found}");
+            false
+        }
     }
 }
 
@@ -116,12 +152,13 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<(Wanted, bool)
         match arg.as_str() {
             "--help" | "-h" => return Ok(None),
             "--no-shrink" => shrinks = false,
+            "--explore" => wanted = Some(Wanted::Everything),
             "--seed" => wanted = Some(Wanted::Seed(number(&value()?)?)),
             "--seeds" => wanted = Some(Wanted::Seeds(range(&value()?)?)),
             _ => return Err(format!("{arg:?} is no flag of simulate")),
         }
     }
-    Ok(Some((wanted.ok_or("give --seed N or --seeds A..B")?, shrinks)))
+    Ok(Some((wanted.ok_or("give --seed N, --seeds A..B or --explore")?, shrinks)))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

@@ -86,7 +86,22 @@ impl Plan {
         while plan.steps.len() < count {
             plan.draw(&mut rng);
         }
+        plan.strew_checkpoints(seed);
         plan
+    }
+
+    /// Half of the runs have checkpoints, some of them with objects that break. Drawn apart and strewn in afterwards:
+    /// they must change nothing of what else happens.
+    fn strew_checkpoints(&mut self, seed: u64) {
+        let mut rng = Rng::with_seed(!seed);
+        let (made, break_one_of) = (if rng.bool() { rng.usize(1..12) } else { 0 }, rng.u8(1..4));
+        for _ in 0..made {
+            let partition = rng.u32(0..self.partitions);
+            self.steps.insert(rng.usize(1..=self.steps.len()), Step::Checkpoint { partition });
+            if break_one_of == 1 {
+                self.steps.insert(rng.usize(1..=self.steps.len()), Step::BreakCheckpoint { pick: rng.u64(..) });
+            }
+        }
     }
 
     /// A plan written by hand, on one partition.

@@ -125,6 +125,16 @@ pub enum Step {
         /// Which of its two feeds.
         feed: usize,
     },
+    /// A checkpoint of a partition is made.
+    Checkpoint {
+        /// Which partition.
+        partition: u32,
+    },
+    /// An object of a checkpoint is cut off, altered, exchanged or lost.
+    BreakCheckpoint {
+        /// Which, and how.
+        pick: u64,
+    },
     /// A record that is no good command reaches the topic of commands.
     Poison {
         /// What is wrong with it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atelier_log::memory::Memory;
 use atelier_log::{Log, Reader, Record};
 use atelier_runtime::GROUP;
-use atelier_schemas::{Command, Event, Framed, Outcome, OutcomeResult, PricingJob, TimeMs, Topic, partition_of};
+use atelier_schemas::{Command, Event, EventData, Framed, Outcome, OutcomeResult, PricingJob, TimeMs, Topic, partition_of};
 use uuid::Uuid;
 
 use crate::failure::{Failure, hold};
@@ -134,7 +134,11 @@ impl Watch {
         let name = self.named(&event.order_id);
         let flags = [(event.after.held, " held"), (!event.after.attention.is_empty(), " attention")];
         let flags: String = flags.into_iter().filter_map(|(set, text)| set.then_some(text)).collect();
-        let what = format_args!("event   {place} {name} v{} {} → {}{flags}", event.version, event.type_name, event.after.stage);
+        let missed = match &event.data {
+            EventData::DeadlineMissed { action, .. } => format!(" ({action})"),
+            _ => String::new(),
+        };
+        let what = format_args!("event   {place} {name} v{} {}{missed} → {}{flags}", event.version, event.type_name, event.after.stage);
         trace.line(now, "log", what);
         let at_home = record.key == event.order_id.to_string() && partition_of(&event.order_id, self.partitions) == record.partition;
         hold("an order lies in one partition", at_home, || format!("event {place} is of {name}"))?;
@@ -142,7 +146,7 @@ impl Watch {
         if let (Some(command), Some(digest)) = (event.command_id, event.command_digest) {
             self.unspoken.entry((command, digest)).or_default().push((event.data.type_name(), event.version));
         }
-        if let atelier_schemas::EventData::PricingRequested { attempt, .. } = event.data {
+        if let EventData::PricingRequested { attempt, .. } = event.data {
             self.jobless.insert((event.order_id, attempt));
         }
         Ok(())

@@ -108,6 +108,8 @@ impl<'b> World<'b> {
             Step::Read { model, feed } => feeds.step(bed, *model, *feed, now, trace)?,
             Step::FeedDies { model, feed } => feeds.dies(bed, *model, *feed, now, trace),
             Step::StoreFails { model, feed } => feeds.store_fails(bed, *model, *feed, now, trace)?,
+            Step::Checkpoint { partition } => engines.checkpoint(partition % log.partitions(), now, trace)?,
+            Step::BreakCheckpoint { pick } => engines.break_checkpoint(*pick, now, trace),
             Step::Poison { pick } => self.poison(*pick, trace),
         }
         self.look(trace).map(drop)

@@ -12,6 +12,6 @@ mod process;
 mod scratch;
 
 pub use clients::Clients;
-pub use kafka::Kafka;
+pub use kafka::{Cluster, Kafka, Ports};
 pub use postgres::Postgres;
 pub use scratch::free_port;

@@ -53,6 +53,25 @@ impl Process {
         }
     }
 
+    /// Sends it a signal, for example `-INT`, and waits at most `limit` for its end.
+    ///
+    /// # Errors
+    /// It did not end; the text names the log file and quotes its end.
+    pub(crate) fn end_by(&mut self, signal: &str, limit: Duration) -> Result<(), String> {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        if !sent.is_ok_and(|status| status.success()) {
+            return Err(self.complaint(&format!("took no {signal}")));
+        }
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return Ok(());
+            }
+            std::thread::sleep(ASK_AGAIN);
+        }
+        Err(self.complaint(&format!("did not end within {} s of {signal}", limit.as_secs())))
+    }
+
     /// SIGKILL, and waits for the end.
     pub(crate) fn kill(&mut self) -> io::Result<ExitStatus> {
         self.child.kill()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::table::TABLE;
 use crate::testing::{Scenario, ring_model};
-use crate::{Command, Event, Role, Stage, Status};
+use crate::{Action, Command, Event, Role, Stage, Status};
 
 fn shipped() -> Scenario {
     Scenario::priced()
@@ -101,7 +101,8 @@ fn no_stage_is_a_trap() {
     for stage in Stage::ALL {
         let ends = reachable(stage);
         assert!(ends.iter().any(|stage| stage.status().is_final()), "{stage} never ends");
-        let moves = TABLE.iter().any(|row| row.from.contains(&stage));
+        // Skipping records leads nowhere, from anywhere.
+        let moves = TABLE.iter().any(|row| row.from.contains(&stage) && row.action != Action::SkipRecords);
         assert_eq!(moves, !stage.status().is_final(), "{stage}");
     }
 }

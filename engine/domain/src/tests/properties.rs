@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::table::TABLE;
 use crate::testing::{Scenario, create_order, quote, ring_model};
-use crate::{Command, Decision, Money, Order, Role, Stage, allowed, deadline, evolve};
+use crate::{Action, Command, Decision, Event, Money, Order, Role, Stage, allowed, deadline, evolve};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -48,6 +48,7 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (10_000_i64..15_000).prop_map(|minor| Command::SubmitOrderUpTo { price: Money { minor, currency: "EUR".into() } }),
         1 => Just(Command::AcceptQuote { price: quote().price }),
         1 => any::<bool>().prop_map(|given| Command::AmendOrder { item: None, model: given.then(ring_model) }),
+        1 => text().prop_map(|reason| Command::SkipRecords { offsets: vec![1], reason }),
     ]
 }
 
@@ -86,7 +87,9 @@ fn check(before: &Scenario, after: &Scenario, step: &Step) {
     if let Some(previous) = &before.order
         && previous.status().is_final()
     {
-        assert!(new.is_empty(), "nothing happens to an order that has ended");
+        let told = |(event, _): &(Event, _)| matches!(event, Event::RecordsSkipped { .. });
+        assert!(new.iter().all(told), "nothing happens to an order that has ended");
+        assert_eq!(order.map(|order| order.stage), Some(previous.stage), "and it stays so");
     }
     if let Some(order) = order {
         assert_eq!(
@@ -110,7 +113,8 @@ fn paused_by_overdue(order: &Order) -> bool {
 
 fn legal(before: &Order, after: &Order, role: Role, command: &Command) {
     let action = command.action().expect("creation of an existing order is refused");
-    assert!(allowed(before.stage, before.held.is_some(), role).contains(&action), "{action:?} was not among the allowed");
+    let listed = allowed(before.stage, before.held.is_some(), role).contains(&action);
+    assert!(listed || action == Action::SkipRecords, "{action:?} was not among the allowed");
     let row = TABLE.iter().find(|row| row.action == action && row.roles.contains(&role) && row.from.contains(&before.stage));
     let row = row.expect("a row of the table");
     let stays = row.to.is_empty() && after.stage == before.stage;

@@ -1,5 +1,6 @@
 //! The consumer group that shares out the command partitions, as one of its members sees it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,10 @@ pub(super) enum Change {
 struct Context {
     watch: Watch,
     changes: Mutex<Vec<Change>>,
+    /// The session ran out, and no partition was given since.
+    lost: AtomicBool,
+    /// It was in the group when it was last looked.
+    was_in: AtomicBool,
 }
 watched!(Context);
 
@@ -40,7 +45,9 @@ impl ConsumerContext for Context {
     fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         let cooperative = matches!(client.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let numbers = partitions.elements().iter().map(|element| element.partition().unsigned_abs()).collect();
-        let (change, result) = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+        let given = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        self.lost.store(!given && client.assignment_lost(), Ordering::Release);
+        let (change, result) = if given {
             // Where to go on is known only once the owner before is fenced. Until then at the end, where least
             // is fetched in vain.
             let result = partitions.set_all_offsets(Offset::End);
@@ -93,6 +100,15 @@ impl Group {
     /// Whether the group has changed and [`Group::changes`] would say so.
     pub(super) fn has_changes(&self) -> bool {
         !self.client.context().changes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Takes note whether this worker is in the group; to be called before every round of polls. Once it is fenced its
+    /// membership is gone, and says nothing about before.
+    pub(super) fn look(&self) {
+        let is_in = native::membership(&self.client).is_some();
+        if self.client.client().fatal_error().is_none() {
+            self.client.context().was_in.store(is_in, Ordering::Release);
+        }
     }
 
     /// The next command of any partition.
@@ -176,7 +192,12 @@ impl Group {
     pub(super) fn failure_of(&self, error: &KafkaError) -> Option<(Error, bool)> {
         let fatal = self.client.client().fatal_error();
         if let Some((code, reason)) = fatal {
-            if code == RDKafkaErrorCode::FencedInstanceId {
+            // A member whose session ran out joins again under its name, and where the coordinator has just changed it may
+            // do so twice and fence itself. Whether there is another process it learns by joining once more.
+            // One that owned nothing is not told that its session ran out; it is only not in the group for a while.
+            let context = self.client.context();
+            let itself = context.lost.load(Ordering::Acquire) || !context.was_in.load(Ordering::Acquire);
+            if code == RDKafkaErrorCode::FencedInstanceId && !itself {
                 let text = format!(
                     "another process uses the same --instance and has taken the place of {}; give each process a name of its own",
                     self.name

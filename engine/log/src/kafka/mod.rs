@@ -23,7 +23,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atelier_schemas::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -37,6 +37,11 @@ use context::{Plain, unavailable};
 use topics::Genesis;
 
 type Client = BaseConsumer<Plain>;
+
+/// For one answer of a partition's leader before it is asked whether there is another.
+const LEADER_WITHIN: Duration = Duration::from_secs(2);
+/// Between two questions while there is none.
+const LEADER_AGAIN: Duration = Duration::from_millis(50);
 
 /// A log on Kafka.
 pub struct Kafka {
@@ -113,10 +118,23 @@ impl Log for Kafka {
 
     fn end(&self, topic: Topic, partition: Partition) -> Result<u64, Error> {
         let name = self.config.topic(topic);
-        let result = self.ends.fetch_watermarks(&name, partition as i32, ANSWER_WITHIN);
-        quieten(&self.ends);
-        let (_, high) = result.map_err(|error| unavailable(&format!("the end of {name} partition {partition} is not known"), &error))?;
-        Ok(high.unsigned_abs())
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        loop {
+            let result = self.ends.fetch_watermarks(&name, partition as i32, LEADER_WITHIN);
+            quieten(&self.ends);
+            match result {
+                Ok((_, high)) => return Ok(high.unsigned_abs()),
+                // A client that reads nothing asks the leader it once heard of, for ever, also when that is dead. Of
+                // another one it hears when it asks.
+                Err(_) if Instant::now() < deadline => {
+                    if let Err(error) = self.ends.fetch_metadata(Some(&name), LEADER_WITHIN) {
+                        tracing::debug!(%error, topic = name, "nobody says who leads it");
+                    }
+                    std::thread::sleep(LEADER_AGAIN);
+                }
+                Err(error) => return Err(unavailable(&format!("the end of {name} partition {partition} is not known"), &error)),
+            }
+        }
     }
 
     fn committed(&self, group: &str, partition: Partition) -> Result<u64, Error> {

@@ -15,6 +15,7 @@
 
 use std::time::{Duration, Instant};
 
+use atelier_schemas::Topic;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::RDKafkaErrorCode;
@@ -137,10 +138,11 @@ impl Producer {
 
     fn produce(&self, config: &Config, transaction: &Transaction) -> Result<(), Failed> {
         let deadline = Instant::now() + CALL_WITHIN;
+        let names = Topic::ALL.map(|topic| config.topic(topic));
         for (topic, partition, record) in &transaction.records {
-            let name = config.topic(*topic);
+            let name = &names[*topic as usize];
             let mut message =
-                BaseRecord::to(&name).partition(*partition as i32).key(&record.key).payload(&record.payload).headers(headers(record));
+                BaseRecord::to(name).partition(*partition as i32).key(&record.key).payload(&record.payload).headers(headers(record));
             while let Err((error, again)) = self.client.send(message) {
                 let failure = Failure::from(&error);
                 match failure.code {

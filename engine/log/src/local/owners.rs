@@ -4,6 +4,7 @@
 //! a commit under another number is refused. That is the fence, as Kafka's group generation is there.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use crate::{Membership, Partition, Polled};
 
@@ -147,5 +148,26 @@ impl Owners {
         if !claimed {
             group.hand_on(partition);
         }
+    }
+}
+
+/// Claims by the order they came in, not by number: those that ended have left no trace.
+impl fmt::Debug for Owners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups: BTreeMap<_, _> = self.groups.iter().collect();
+        f.debug_map().entries(groups).finish()
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |claim: &Claim| self.members.keys().position(|member| member == claim);
+        for (partition, holder) in &self.holders {
+            write!(f, "{partition} held by {:?}; ", place(holder))?;
+        }
+        for Member { membership, gained, lost, replaced } in self.members.values() {
+            write!(f, "{:?}/{} gained {gained:?} lost {lost:?} replaced {replaced}; ", membership.instance, membership.worker)?;
+        }
+        Ok(())
     }
 }

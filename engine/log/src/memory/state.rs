@@ -1,6 +1,7 @@
 //! All of the log, under one lock.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -99,6 +100,18 @@ impl State {
 
     pub(super) fn set_group_offset(&mut self, group: &str, topic: Topic, partition: Partition, next: u64) {
         self.offsets.insert((group.to_owned(), topic, partition), next);
+    }
+
+    pub(super) fn standing(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        for record in self.records.iter().flatten().flatten() {
+            let Record { topic, partition, offset, time, key, kind, traceparent, payload } = record;
+            (*topic as usize, partition, offset, time, key, kind, traceparent, payload).hash(&mut hasher);
+        }
+        let counts: Vec<usize> = self.records.iter().flatten().map(Vec::len).collect();
+        let offsets: BTreeMap<_, _> =
+            self.offsets.iter().map(|((group, topic, partition), next)| ((group, *topic as usize, partition), next)).collect();
+        format!("{counts:?} {:016x} {offsets:?} {:?} {:?}", hasher.finish(), self.owners, self.faults)
     }
 
     /// Takes what is there from the positions on, `turn` first, and moves them.

@@ -5,12 +5,15 @@ use atelier_log::{NewRecord, Partition, Record, Transaction};
 use atelier_schemas::{Actor, After, Command, CommandData, Event, Framed, Outcome, OutcomeResult, PricingJob, Topic, partition_of};
 use uuid::Uuid;
 
-use super::{PartitionState, advance};
+use super::{PartitionState, advance, parked};
 use crate::closed;
 use crate::translate::{self, to_wire};
 
 /// Room an event or outcome may need beyond the command that caused it.
 const ENVELOPE_ROOM_BYTES: usize = 16 * 1024;
+
+/// Why nothing is decided on an order that is set aside.
+const PARKED: &str = "parked";
 
 pub(super) fn decide(state: &mut PartitionState, commands: &[Record], now: TimeMs) -> Result<Transaction, closed::Error> {
     let mut transaction = Transaction {
@@ -87,7 +90,9 @@ fn one(
         Some(known) if !command.dry_run => known.clone(),
         _ => {
             let result = decided(state, transaction, &command, data, digest, record.payload.len(), now)?;
-            if matches!(result, OutcomeResult::Refused { .. }) && !command.dry_run {
+            // What is refused because the order is set aside may be asked again once it is back.
+            let lasts = matches!(&result, OutcomeResult::Refused { code, .. } if code != PARKED);
+            if lasts && !command.dry_run {
                 state.refusals.remember(command.command_id, digest, result.clone());
             }
             result
@@ -118,12 +123,63 @@ fn decided(
     if payload_bytes > limit {
         return Ok(refused("too_large", format!("the command has {payload_bytes} bytes"), format!("send at most {limit} bytes")));
     }
-    if !state.parked.is_empty()
-        && let Some(reason) = state.parked.get(&command.order_id.to_string())
-    {
-        let detail = format!("the order is parked: {reason}");
-        return Ok(refused("parked", detail, "an engineer has to repair it; nothing was changed".into()));
+    if let CommandData::SkipRecords { offsets, .. } = &data {
+        let offsets: Vec<u64> = offsets.iter().filter_map(|offset| u64::try_from(*offset).ok()).collect();
+        return skip(state, transaction, command, data, &offsets, digest, now);
     }
+    if !state.parked.is_empty()
+        && let Some(parked) = state.parked.get(&command.order_id.to_string())
+    {
+        let detail = format!("the order is set aside: its record at offset {} cannot be read: {}", parked.offset, parked.reason);
+        return Ok(refused(PARKED, detail, "an engineer has to repair it (`atelier parked`); nothing was changed".into()));
+    }
+    asked(state, transaction, command, data, digest, now)
+}
+
+/// Brings an order back that is set aside, and decides on it as on any other: who may ask, and for what reason.
+fn skip(
+    state: &mut PartitionState,
+    transaction: &mut Transaction,
+    command: &Command,
+    data: CommandData,
+    offsets: &[u64],
+    digest: i64,
+    now: TimeMs,
+) -> Result<OutcomeResult, closed::Error> {
+    let (id, key) = (command.order_id, command.order_id.to_string());
+    let Some(before) = state.parked.get(&key).cloned() else {
+        // Done before, perhaps by this very command.
+        let known = state.order(&id)?.is_some_and(|order| order.seen.iter().any(|seen| seen.command_id == *command.command_id.as_bytes()));
+        return if known {
+            asked(state, transaction, command, data, digest, now)
+        } else {
+            Ok(refused("not_parked", "no record of the order is set aside".into(), "there is nothing to skip".into()))
+        };
+    };
+    if let Err(reason) = parked::reopen(state, &key, offsets)? {
+        let fix = "name every record of the order that cannot be read; nothing was changed".into();
+        return Ok(refused(PARKED, reason, fix));
+    }
+    let due = state.open.get(&id).and_then(|order| state.due_of(order));
+    state.timers.moved(id, None, due);
+    let result = asked(state, transaction, command, data, digest, now)?;
+    if command.dry_run || matches!(result, OutcomeResult::Refused { .. }) {
+        let (_, due) = state.take(&id)?;
+        state.timers.moved(id, due, None);
+        state.parked.insert(key, before);
+    }
+    Ok(result)
+}
+
+/// What is asked of an order that is not set aside.
+fn asked(
+    state: &mut PartitionState,
+    transaction: &mut Transaction,
+    command: &Command,
+    data: CommandData,
+    digest: i64,
+    now: TimeMs,
+) -> Result<OutcomeResult, closed::Error> {
     let Ok(role) = command.actor.role.parse::<Role>() else {
         return Ok(invalid("actor.role", format!("{:?} is not a role", command.actor.role), "set the role of the surface you serve"));
     };
@@ -318,8 +374,7 @@ fn unreadable(record: &Record, reason: String, now: TimeMs) -> Outcome {
         reason,
         "a command cannot be read; it is refused and the partition goes on"
     );
-    let place = format!("{}/{}/{}", record.topic, record.partition, record.offset);
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, place.as_bytes());
+    let id = Outcome::id_of_unreadable(record.partition, record.offset);
     Outcome {
         command_id: id,
         order_id: record.key.parse().unwrap_or(Uuid::nil()),

@@ -4,9 +4,11 @@
 //! drops the whole state where it cannot tell whether it did.
 
 mod batch;
+mod parked;
 mod replay;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use uuid::Uuid;
 use crate::closed::{self, ClosedOrders};
 use crate::refused::Refusals;
 use crate::timers::Timers;
+use parked::Parked;
 
 /// Most deadlines written in one transaction; the rest follows in the next.
 const DUE_LIMIT: usize = 500;
@@ -43,8 +46,8 @@ pub struct PartitionState {
     closed: ClosedOrders,
     timers: Timers,
     refusals: Refusals,
-    /// Orders with an event that this binary cannot understand, by key, and why.
-    parked: HashMap<String, String>,
+    /// Orders with an event that this binary cannot understand, by key.
+    parked: HashMap<String, Parked>,
     next_command: u64,
 }
 
@@ -131,7 +134,7 @@ impl PartitionState {
 
     /// Orders that are stopped because an event of theirs cannot be understood, and why.
     pub fn parked(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.parked.iter().map(|(key, reason)| (key.as_str(), reason.as_str()))
+        self.parked.iter().map(|(key, parked)| (key.as_str(), parked.reason.as_str()))
     }
 
     /// An order as it stands, open or ended.
@@ -150,6 +153,25 @@ impl PartitionState {
         let entry = size_of::<(Uuid, Box<Order>)>() + 1;
         let timer = size_of::<(TimeMs, Uuid)>() * 2;
         self.open.capacity() * entry + self.open.values().map(|order| order.size_bytes() + timer).sum::<usize>()
+    }
+
+    /// Takes over an order of a checkpoint. Deadlines are left for [`Self::arm`].
+    pub(crate) fn adopt(&mut self, id: Uuid, order: Order) -> Result<(), closed::Error> {
+        if order.status().is_final() {
+            return self.closed.insert(id, order);
+        }
+        self.open.insert(id, Box::new(order));
+        Ok(())
+    }
+
+    /// The open orders, in no order.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (&Uuid, &Order)> {
+        self.open.iter().map(|(id, order)| (id, &**order))
+    }
+
+    /// Shows ended orders by id, from `first` on, until `take` wants no more; the next one then.
+    pub(crate) fn ended_from(&mut self, first: Uuid, take: impl FnMut(Uuid, Order) -> bool) -> Result<Option<Uuid>, closed::Error> {
+        self.closed.each_from(first, take)
     }
 
     /// Takes the order out, with the deadline it had.
@@ -177,6 +199,21 @@ impl PartitionState {
 
     fn due_of(&self, order: &Order) -> Option<TimeMs> {
         deadline(order, &self.settings.policy).map(|deadline| deadline.at)
+    }
+}
+
+/// Where it stands, without what the orders are about.
+impl fmt::Debug for PartitionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open: BTreeMap<_, _> = self.open.iter().map(|(id, order)| (id, (order.version, order.stage))).collect();
+        f.debug_struct("PartitionState")
+            .field("partition", &self.settings.partition)
+            .field("next_command", &self.next_command)
+            .field("open", &open)
+            .field("closed", &self.closed.len())
+            .field("parked", &self.parked.len())
+            .field("next_due", &self.timers.next())
+            .finish_non_exhaustive()
     }
 }
 

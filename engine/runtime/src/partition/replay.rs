@@ -3,14 +3,16 @@
 use atelier_domain::{self as domain, evolve, remember};
 use atelier_log::Record;
 use atelier_schemas::Happened;
+use uuid::Uuid;
 
 use super::PartitionState;
+use super::parked::{self, Parked};
 use crate::closed;
 use crate::translate::from_wire;
 
 pub(super) fn replay(state: &mut PartitionState, record: &Record) -> Result<(), closed::Error> {
     if !state.parked.is_empty() && state.parked.contains_key(&record.key) {
-        return Ok(());
+        return parked::later(state, record);
     }
     let event = match Happened::decode(&record.payload) {
         Ok(event) => event,
@@ -68,10 +70,8 @@ fn park(state: &mut PartitionState, record: &Record, reason: String) {
         partition = record.partition,
         offset = record.offset,
         reason,
-        "order parked: its commands are refused until the event is repaired or a newer engine reads it"
+        "order parked: its commands are refused until somebody says that the record does not count, or a newer engine reads it"
     );
-    if let Ok(id) = record.key.parse() {
-        state.open.remove(&id);
-    }
-    state.parked.insert(record.key.clone(), reason);
+    let order = record.key.parse::<Uuid>().ok().and_then(|id| state.open.remove(&id));
+    state.parked.insert(record.key.clone(), Parked::new(record.offset, reason, order));
 }

@@ -68,6 +68,15 @@ pub fn command(data: CommandData) -> Result<Command, Untranslatable> {
         CommandData::AmendOrder { item, model } => {
             Command::AmendOrder { item: item.map(makeable).transpose()?, model: model.map(readable).transpose()? }
         }
+        CommandData::SkipRecords { offsets, reason } => {
+            let negative = |_| Untranslatable {
+                field: "offsets",
+                message: format!("{offsets:?} are not all offsets"),
+                fix: "name the records that cannot be read by their offsets",
+            };
+            let offsets = offsets.iter().map(|offset| u64::try_from(*offset)).collect::<Result<_, _>>().map_err(negative)?;
+            Command::SkipRecords { offsets, reason }
+        }
     })
 }
 

@@ -52,6 +52,9 @@ pub fn to_wire(event: Event) -> EventData {
         }
         Event::TermsAgreed { approve_up_to } => EventData::TermsAgreed { approve_up_to: money(approve_up_to) },
         Event::OrderAmended { item: what, model: bytes } => EventData::OrderAmended { item: what.map(item), model: bytes.map(model) },
+        Event::RecordsSkipped { offsets, reason } => {
+            EventData::RecordsSkipped { offsets: offsets.into_iter().map(u64::cast_signed).collect(), reason }
+        }
     }
 }
 
@@ -111,6 +114,10 @@ pub fn from_wire(data: EventData) -> Option<Event> {
             item: what.map(item_from).map_or(Some(None), |item| item.map(Some))?,
             model: bytes.map(model_from).map_or(Some(None), |model| model.map(Some))?,
         },
+        EventData::RecordsSkipped { offsets, reason } => {
+            let offsets = offsets.into_iter().map(|offset| u64::try_from(offset).ok()).collect::<Option<_>>()?;
+            Event::RecordsSkipped { offsets, reason }
+        }
     })
 }
 

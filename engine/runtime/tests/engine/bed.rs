@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use atelier_domain::Policy;
 use atelier_log::memory::Memory;
 use atelier_log::{Log, NewRecord, Record, client};
+use atelier_runtime::checkpoint::Checkpoints;
 use atelier_runtime::{Clock, Engine, EngineHandle, EngineSettings, Metrics, PolicyInForce};
 use atelier_schemas::{Actor, Command, CommandData, Event, Framed, Item, Model, Outcome, OutcomeResult, PricingJob, Topic, partition_of};
 use prometheus_client::registry::Registry;
@@ -22,6 +23,7 @@ pub(crate) struct Bed {
     pub(crate) now: Arc<AtomicI64>,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) policy: PolicyInForce,
+    pub(crate) checkpoints: Option<Checkpoints>,
     engine: Option<EngineHandle>,
     next_id: u128,
 }
@@ -36,6 +38,7 @@ impl Bed {
             now,
             folder,
             policy: PolicyInForce::new(Policy::default()),
+            checkpoints: None,
             engine: None,
             next_id: 1,
         }
@@ -48,8 +51,11 @@ impl Bed {
     }
 
     pub(crate) fn start(&mut self) {
-        let settings =
-            EngineSettings { policy: self.policy.clone(), ..EngineSettings::new(self.folder.path().to_owned(), Policy::default()) };
+        let settings = EngineSettings {
+            policy: self.policy.clone(),
+            checkpoints: self.checkpoints.clone(),
+            ..EngineSettings::new(self.folder.path().to_owned(), Policy::default())
+        };
         let now = self.now.clone();
         let clock: Clock = Arc::new(move || now.load(Ordering::SeqCst));
         let metrics = Metrics::register(&mut Registry::default());

@@ -18,7 +18,7 @@ fn settings(bed: &Bed, partition: u32) -> Settings {
 }
 
 fn restored(bed: &Bed) -> PartitionState {
-    restore(&bed.log, settings(bed, 0), || false).unwrap().state
+    restore(&bed.log, settings(bed, 0), None, || false).unwrap().state
 }
 
 fn quote() -> Quote {

@@ -37,7 +37,8 @@ fn histories() -> Vec<Scenario> {
             .when(Role::Worker, fail)
             .when(Role::Seller, Command::QuoteOrder { price, reason: reason() })
             .when(Role::Seller, Command::RejectOrder { reason: reason() }),
-        submitted.when(Role::Customer, Command::CancelOrder { reason: reason() }),
+        submitted.clone().when(Role::Customer, Command::CancelOrder { reason: reason() }),
+        submitted.when(Role::Admin, Command::SkipRecords { offsets: vec![3, 4], reason: reason() }),
         Scenario::submitted_by_partner(Some(quote().price)).quoted(1),
         Scenario::submitted_by_partner(None).when(Role::Partner, Command::AmendOrder { item: None, model: Some(ring_model()) }),
         Scenario::priced().when(Role::Worker, Command::CompletePricing { attempt: 1, worker: worker(), quote: quote() }),

@@ -83,7 +83,12 @@ pub(super) struct News {
     pub(super) blocks: Vec<(u64, Block)>,
     pub(super) answers: HashMap<u64, Answers>,
     pub(super) problems: Vec<Problem>,
+    /// Places of unreadable events that do not count, as an event of their order says.
+    pub(super) skipped: Vec<String>,
 }
+
+/// Kind of the problem that ends when somebody says that the record does not count.
+pub(super) const UNREADABLE_EVENT: &str = "unreadable_event";
 
 /// Which problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,6 +268,9 @@ impl Books {
             }
         }
         append(&writing, Of::Log, news.problems.drain(..))?;
+        if !news.skipped.is_empty() {
+            forgive(&writing, &std::mem::take(&mut news.skipped))?;
+        }
         Ok(writing.commit()?)
     }
 
@@ -318,6 +326,24 @@ fn append(writing: &WriteTransaction, of: Of, problems: impl Iterator<Item = Pro
     let next = table.last()?.map_or(0, |(key, _)| key.value() + 1);
     for (number, problem) in (next..).zip(problems) {
         table.insert(number, bytes(&problem)?.as_slice())?;
+    }
+    Ok(())
+}
+
+/// Takes away the problems of events at these places that nobody could read.
+fn forgive(writing: &WriteTransaction, places: &[String]) -> Result<(), Failure> {
+    let mut table = writing.open_table(LASTING)?;
+    let mut forgiven = Vec::new();
+    for row in table.range(0..)? {
+        let (number, problem) = row?;
+        let problem: Problem = read(problem.value())?;
+        let here = |place: &String| problem.detail.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with(':'));
+        if problem.kind == UNREADABLE_EVENT && places.iter().any(here) {
+            forgiven.push(number.value());
+        }
+    }
+    for number in forgiven {
+        table.remove(number)?;
     }
     Ok(())
 }

@@ -8,13 +8,14 @@ use atelier_schemas::{Event, EventBrief, EventData, Framed, Unreadable};
 use uuid::Uuid;
 
 use super::answers::Answers;
-use super::books::{Books, Facts, News, Summary};
+use super::books::{Books, Facts, News, Summary, UNREADABLE_EVENT};
 use super::problem::Problem;
-use super::stream::place;
+use super::stream::{place, place_at};
 use crate::Failure;
 
 const CREATED: &str = "OrderCreated";
 const PRICING_REQUESTED: &str = "PricingRequested";
+const SKIPPED: &str = "RecordsSkipped";
 const PARTNER: &str = "partner";
 
 /// What is known of an event's cause.
@@ -43,7 +44,7 @@ impl Ledger<'_> {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                self.problem("unreadable_event", &record.key, format!("{}: {error}", place(record)));
+                self.problem(UNREADABLE_EVENT, &record.key, format!("{}: {error}", place(record)));
                 return Ok(());
             }
         };
@@ -77,6 +78,9 @@ impl Ledger<'_> {
         }
         facts.pricing_requested += u32::from(event.type_name == PRICING_REQUESTED);
         let understood: Option<Status> = facts.status;
+        if event.type_name == SKIPPED {
+            self.news.skipped.extend(skipped_by(record));
+        }
         if event.version != previous + 1 {
             let detail = format!("version {} follows version {previous} at {}", event.version, place(record));
             self.problem("version_gap", &id(), detail);
@@ -106,6 +110,12 @@ impl Ledger<'_> {
     fn problem(&mut self, kind: &'static str, id: &str, detail: String) {
         self.news.problems.push(Problem::new(kind, id, detail));
     }
+}
+
+/// The places of the records that do not count because this one says so.
+fn skipped_by(record: &Record) -> Vec<String> {
+    let Ok(Event { data: EventData::RecordsSkipped { offsets, .. }, .. }) = Event::decode(&record.payload) else { return Vec::new() };
+    offsets.iter().map(|offset| place_at(record.topic, record.partition, offset.cast_unsigned())).collect()
 }
 
 fn is_partners(payload: &[u8]) -> bool {

@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicU64;
 
 use atelier_log::{Log, Partition, Record};
-use atelier_schemas::{CommandBrief, EventBrief, Framed, Outcome, OutcomeResult, Topic, Unreadable};
+use atelier_schemas::{CommandBrief, EventBrief, Framed, Outcome, OutcomeResult, Topic, Unreadable, partition_of};
 use uuid::Uuid;
 
 use super::answers::{STRETCH, check_of};
@@ -35,11 +35,13 @@ pub(super) struct Passed {
 pub(super) fn audit(log: &dyn Log, partition: Partition, end: End, books: &Books, progress: &AtomicU64) -> Result<Passed, Failure> {
     let summary = books.summary(partition)?;
     let from = summary.next;
+    let partitions = log.partitions();
+    let id = move |record: &Record| command_id(record, partitions);
     let mut pass = Pass {
         log,
         partition,
         end,
-        commands: Stream::open(log, (Topic::Commands, partition), (from.commands, end.of.commands), command_id, progress)?,
+        commands: Stream::open(log, (Topic::Commands, partition), (from.commands, end.of.commands), id, progress)?,
         outcomes: Stream::open(log, (Topic::Outcomes, partition), (from.outcomes, end.of.outcomes), outcome, progress)?,
         events: Stream::open(log, (Topic::Events, partition), (from.events, end.of.events), event, progress)?,
         ledger: Ledger { books, summary, news: News::default() },
@@ -47,8 +49,12 @@ pub(super) fn audit(log: &dyn Log, partition: Partition, end: End, books: &Books
     pass.run(books)
 }
 
-fn command_id(record: &Record) -> Option<Uuid> {
-    CommandBrief::decode(&record.payload).ok().map(|command| command.command_id)
+/// Which command it is; `None` for what the engine refuses as unreadable: no command, or not one in its place.
+pub(super) fn command_id(record: &Record, partitions: u32) -> Option<Uuid> {
+    let command = CommandBrief::decode(&record.payload).ok()?;
+    let in_place = record.key == *command.order_id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())
+        && partition_of(&command.order_id, partitions) == record.partition;
+    in_place.then_some(command.command_id)
 }
 
 fn outcome(record: &Record) -> Result<Outcome, Unreadable> {
@@ -207,13 +213,13 @@ impl Pass<'_> {
             // it is nobody's; and where it is not to be found it is missing.
             let key = outcome.order_id.to_string();
             let ahead = self.events.ahead(LOOK_AHEAD)?;
-            let unreadable = ahead.front().is_some_and(|(record, event)| event.is_err() && record.key == key);
-            if unreadable {
-                break;
-            }
             let is_it =
                 |event: &Result<EventBrief, Unreadable>| event.as_ref().is_ok_and(|event| event.command_id == Some(outcome.command_id));
             let (seen, found) = (ahead.len(), ahead.iter().take(LOOK_AHEAD).any(|(_, event)| is_it(event)));
+            let unreadable = ahead.front().is_some_and(|(record, event)| event.is_err() && record.key == key);
+            if unreadable && !found {
+                break;
+            }
             if !found {
                 // On Kafka, ends count what is still being written: an event may come in behind its outcome.
                 let now = self.log.end(Topic::Events, self.partition)?;

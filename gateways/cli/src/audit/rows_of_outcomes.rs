@@ -7,11 +7,12 @@ use std::time::Duration;
 use atelier_log::{Log, Partition};
 use atelier_projections::Queries;
 use atelier_projections::outcomes::KEPT_MS;
-use atelier_schemas::{CommandBrief, Outcome, Topic, partition_of};
+use atelier_schemas::{Outcome, OutcomeResult, Topic, partition_of};
 use uuid::Uuid;
 
 use super::answers::{Answers, STRETCH, check_of};
 use super::books::{Books, Found, News, Summary};
+use super::partition::command_id;
 use super::problem::Problem;
 use super::read_models::PAGE;
 use crate::Failure;
@@ -41,7 +42,7 @@ pub(super) async fn compare(log: &dyn Log, queries: &Queries, books: &Books) -> 
             let (kind, order, detail) = match &row.outcome {
                 Err(error) => ("wrong_row", row.command_id, format!("the row of command {} cannot be read: {error}", row.command_id)),
                 Ok(outcome) => {
-                    let partition = partition_of(&outcome.order_id, log.partitions());
+                    let partition = partition_of_row(outcome, log.partitions());
                     match judge(&mut wanted[partition as usize], row.command_id, outcome) {
                         None => continue,
                         Some((kind, detail)) => (kind, outcome.order_id, detail),
@@ -75,6 +76,14 @@ fn wanted(log: &dyn Log, books: &Books) -> Result<Vec<Wanted>, Failure> {
         wanted.push(Wanted { summary, stretches });
     }
     Ok(wanted)
+}
+
+/// Where its command lies. The order of a record that nobody can read says nothing about that, the answer's id does.
+fn partition_of_row(outcome: &Outcome, partitions: u32) -> Partition {
+    let is_at = |partition: &Partition| Outcome::id_of_unreadable(*partition, outcome.command_offset.cast_unsigned()) == outcome.command_id;
+    let unreadable = matches!(&outcome.result, OutcomeResult::Refused { code, .. } if code == "unreadable");
+    let place = if unreadable { (0..partitions).find(is_at) } else { None };
+    place.unwrap_or_else(|| partition_of(&outcome.order_id, partitions))
 }
 
 /// What is wrong with a row, if anything. What it answers is found and no longer wanted.
@@ -121,15 +130,12 @@ async fn missing(
     })?;
     let mut found_elsewhere = Vec::new();
     for (offset, record) in commands {
-        let Ok(command) = CommandBrief::decode(&record.payload) else {
-            found_elsewhere.push(offset);
-            continue;
-        };
-        if queries.outcome(command.command_id).await?.is_some() {
+        let command_id = command_id(&record, log.partitions()).unwrap_or_else(|| Outcome::id_of_unreadable(partition, offset));
+        if queries.outcome(command_id).await?.is_some() {
             found_elsewhere.push(offset);
             continue;
         }
-        let detail = format!("read model outcomes lacks the answer to command {}", command.command_id);
+        let detail = format!("read model outcomes lacks the answer to command {command_id}");
         found.add(Problem::new("missing_row", record.key, detail))?;
     }
     if let (false, Some(mut stored)) = (found_elsewhere.is_empty(), books.answers(partition, stretch)?) {

@@ -17,7 +17,7 @@ pub(super) struct Stream<'a, T> {
     /// After the last record given out.
     passed: u64,
     reader: Option<Box<dyn Reader>>,
-    read: fn(&Record) -> T,
+    read: Box<dyn Fn(&Record) -> T + 'a>,
     waiting: VecDeque<(Record, T)>,
     progress: &'a AtomicU64,
 }
@@ -28,11 +28,11 @@ impl<'a, T> Stream<'a, T> {
         log: &dyn Log,
         (topic, partition): (Topic, Partition),
         (from, end): (u64, u64),
-        read: fn(&Record) -> T,
+        read: impl Fn(&Record) -> T + 'a,
         progress: &'a AtomicU64,
     ) -> Result<Self, Error> {
         let reader = if from < end { Some(log.read(topic, &[(partition, from)])?) } else { None };
-        Ok(Self { partition, end, passed: from, reader, read, waiting: VecDeque::new(), progress })
+        Ok(Self { partition, end, passed: from, reader, read: Box::new(read), waiting: VecDeque::new(), progress })
     }
 
     /// Whether there is nothing left to fetch.
@@ -44,7 +44,7 @@ impl<'a, T> Stream<'a, T> {
         if let Some(reader) = &mut self.reader {
             let records = reader.poll(BATCH, POLL)?;
             self.progress.fetch_add(records.len() as u64, Ordering::Relaxed);
-            let (end, read) = (self.end, self.read);
+            let (end, read) = (self.end, &self.read);
             self.waiting.extend(records.into_iter().filter(|record| record.offset < end).map(|record| {
                 let body = read(&record);
                 (record, body)
@@ -103,5 +103,10 @@ impl<'a, T> Stream<'a, T> {
 
 /// Where a record lies, for people.
 pub(super) fn place(record: &Record) -> String {
-    format!("{} partition {} offset {}", record.topic, record.partition, record.offset)
+    place_at(record.topic, record.partition, record.offset)
+}
+
+/// The same, of a record that is not at hand.
+pub(super) fn place_at(topic: Topic, partition: Partition, offset: u64) -> String {
+    format!("{topic} partition {partition} offset {offset}")
 }

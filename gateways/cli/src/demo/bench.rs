@@ -19,6 +19,8 @@ const REWORK_SHARE: f64 = 0.12;
 /// Of all parcels.
 const PICKED_UP_SHARE: f64 = 0.10;
 const CARRIER: &str = "parcelline";
+/// Looks for a parcel in a read model that lags: a minute of them.
+const SHOWN_TRIES: u32 = 500;
 
 /// Takes the next piece, makes, packs and ships it, until the day is over.
 pub(super) async fn operator(props: Props, name: &'static str, ship: mpsc::Sender<Parcel>, over: CancellationToken) {
@@ -129,7 +131,7 @@ async fn deliver(props: &Props, secret: &atelier_http::Secret, parcel: &Parcel) 
                 props.board.count("delivered by the carrier");
                 return Ok(());
             }
-            Err(refused) if refused.status == 404 && tries < 100 => tokio::time::sleep(IDLE).await,
+            Err(refused) if refused.status == 404 && tries < SHOWN_TRIES => tokio::time::sleep(IDLE).await,
             Err(refused) => return Err(refused),
         }
     }

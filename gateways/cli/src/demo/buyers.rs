@@ -18,6 +18,9 @@ const PARTNER_EVERY: u32 = 5;
 /// One customer in so many changes their mind before the price.
 const CANCEL_EVERY: u32 = 13;
 const DECIDE: Duration = Duration::from_secs(20);
+/// Tries of one command while the log cannot be reached.
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// One order, from the wish to its submission.
 pub(super) async fn buy(props: Props, back: Option<&Back>, models: &Models, number: u32) {
@@ -98,16 +101,21 @@ async fn upload(blobs: &Blobs, wish: &Wish) -> Result<Model, String> {
 async fn send(client: &Client, order_id: Uuid, step: &str, data: CommandData) -> Result<(), String> {
     let actor = Actor { role: "partner".into(), name: "demo-partner".into() };
     let command = Command::new(Uuid::new_v5(&order_id, step.as_bytes()), order_id, (wiring::clock())(), actor, data);
+    let mut tries = 0;
     loop {
-        match client.send(&command, DECIDE).await.map_err(|error| error.to_string())? {
-            Answer::Decided(outcome) => {
+        tries += 1;
+        match client.send(&command, DECIDE).await {
+            Ok(Answer::Decided(outcome)) => {
                 return match outcome.result {
                     OutcomeResult::Accepted { .. } => Ok(()),
                     OutcomeResult::Refused { detail, .. } => Err(detail),
                 };
             }
             // Durable: the same command again gets the same answer.
-            Answer::Undecided => {}
+            Ok(Answer::Undecided) => {}
+            // Nothing was written, or nobody knows: the command's id makes it the same command again.
+            Err(atelier_log::Error::Unavailable(_)) if tries < TRIES => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error.to_string()),
         }
     }
 }

@@ -37,9 +37,14 @@ pub(super) struct Cast {
     pub(super) made: Made,
     pub(super) carrier_secret: String,
     pub(super) acks: Option<File>,
+    /// Orders to place at most.
     pub(super) orders: u32,
     pub(super) customers: u32,
     pub(super) seed: u64,
+    /// Between two orders.
+    pub(super) pace: Duration,
+    /// Once cancelled no more orders are placed; those that were are played to their end.
+    pub(super) last_orders: CancellationToken,
 }
 
 /// How an order of the run stands.
@@ -62,6 +67,10 @@ pub(super) struct Board {
     pub(super) troubles: Vec<String>,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) moved: Option<Instant>,
+    /// Orders that customers have begun with.
+    pub(super) begun: u32,
+    /// No further one will be.
+    pub(super) all_begun: bool,
     /// Orders that will not come.
     pub(super) not_placed: usize,
 }
@@ -162,24 +171,25 @@ impl Cast {
         }
         drop(ship);
         people.spawn(bench::carrier(props.clone(), self.carrier_secret, parcels));
-        let at_once = Arc::new(Semaphore::new(self.customers as usize));
-        let models = Arc::new(self.models);
-        for number in 0..self.orders {
-            let (props, models, at_once, back) = (props.clone(), models.clone(), at_once.clone(), self.back.clone());
-            people.spawn(async move {
-                let Ok(_place) = at_once.acquire().await else { return };
-                buyers::buy(props, back.as_ref(), &models, number).await;
-            });
-        }
+        let shop = Shop {
+            props: props.clone(),
+            back: self.back,
+            models: Arc::new(self.models),
+            orders: self.orders,
+            at_once: Arc::new(Semaphore::new(self.customers as usize)),
+            pace: self.pace,
+            last_orders: self.last_orders,
+        };
+        people.spawn(shop.open());
         let mut progress = Progress::start(self.orders);
         loop {
             progress.show(&props.board.lock(), started.elapsed());
-            let (ended, moved) = {
+            let (over, moved) = {
                 let board = props.board.lock();
                 let ended = board.orders.values().filter(|order| order.ended.is_some()).count();
-                (ended + board.not_placed, board.moved.unwrap_or(started))
+                (board.all_begun && ended + board.not_placed >= board.begun as usize, board.moved.unwrap_or(started))
             };
-            if ended >= self.orders as usize || moved.elapsed() > patience || stop.is_cancelled() {
+            if over || moved.elapsed() > patience || stop.is_cancelled() {
                 break;
             }
             tokio::time::sleep(super::progress::EVERY).await;
@@ -190,6 +200,45 @@ impl Cast {
         let board = std::mem::take(&mut *props.board.lock());
         let example = board.orders.iter().find(|(_, order)| order.status == "CLOSED").map(|(id, _)| *id);
         let troubles = board.troubles.clone();
-        Ok(Played { board, took: started.elapsed(), expected: self.orders, example, troubles })
+        // Told to stop, those not begun are missing all the same.
+        let expected = if board.all_begun { board.begun } else { self.orders };
+        Ok(Played { board, took: started.elapsed(), expected, example, troubles })
+    }
+}
+
+/// Where customers come in, so many at a time.
+struct Shop {
+    props: Props,
+    back: Option<Back>,
+    models: Arc<Models>,
+    orders: u32,
+    at_once: Arc<Semaphore>,
+    pace: Duration,
+    last_orders: CancellationToken,
+}
+
+impl Shop {
+    async fn open(self) {
+        let mut customers = JoinSet::new();
+        for number in 0..self.orders {
+            let place = tokio::select! {
+                biased;
+                () = self.last_orders.cancelled() => break,
+                place = self.at_once.clone().acquire_owned() => place,
+            };
+            let Ok(place) = place else { break };
+            while customers.try_join_next().is_some() {}
+            let (props, models, back) = (self.props.clone(), self.models.clone(), self.back.clone());
+            self.props.board.lock().begun += 1;
+            customers.spawn(async move {
+                buyers::buy(props, back.as_ref(), &models, number).await;
+                drop(place);
+            });
+            if !self.pace.is_zero() {
+                tokio::time::sleep(self.pace).await;
+            }
+        }
+        self.props.board.lock().all_begun = true;
+        customers.join_all().await;
     }
 }

@@ -6,7 +6,7 @@ mod bench;
 mod buyers;
 mod cast;
 mod models;
-mod processes;
+pub(crate) mod processes;
 mod progress;
 mod sales;
 mod summary;
@@ -94,7 +94,12 @@ pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode
         orders: args.orders,
         customers: args.customers,
         seed: args.seed,
+        pace: Duration::from_millis(args.pace_ms),
+        last_orders: if args.trial { on_end_of_input()? } else { CancellationToken::new() },
     };
+    if args.trial {
+        return load(cast, &stop).await;
+    }
     let code = play(cast, log, &store, &stop).await?;
     if args.keep_running && !stop.is_cancelled() {
         println!("\nserving on at {url} until Ctrl-C");
@@ -129,6 +134,30 @@ async fn play(cast: Cast, log: Arc<dyn Log>, store: &Store, stop: &CancellationT
         println!("\nnot all orders came to an end: {} of {}", played.ended(), played.orders());
     }
     Ok(if report.balances() && finished && played.troubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Plays as the load of somebody's trial, who looks after what came of it.
+async fn load(cast: Cast, stop: &CancellationToken) -> Result<ExitCode, Failure> {
+    let played = cast.play(PATIENCE, stop).await?;
+    for trouble in &played.troubles {
+        println!("trouble: {trouble}");
+    }
+    if !played.finished() {
+        println!("not all orders came to an end: {} of {}", played.ended(), played.orders());
+    }
+    Ok(if played.finished() && played.troubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// A token that is cancelled when standard input ends. On a thread of its own, which the end of the program does not wait for.
+fn on_end_of_input() -> Result<CancellationToken, Failure> {
+    let token = CancellationToken::new();
+    let ended = token.clone();
+    std::thread::Builder::new().name("input".into()).spawn(move || {
+        // Unreadable is ended too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        ended.cancel();
+    })?;
+    Ok(token)
 }
 
 /// The settings with a folder of their own, unless one was given. The folder goes with the value.

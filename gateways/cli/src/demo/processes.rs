@@ -77,15 +77,23 @@ impl Processes {
 
 fn command(program: &Path, settings: &Settings, args: &[&str], carrier_secret: &str) -> Command {
     let mut command = Command::new(program);
-    command.args(args).kill_on_drop(true).stdin(Stdio::null());
-    command.env("ATELIER_CARRIER_SECRET", carrier_secret).env("ATELIER_DATA", &settings.data);
+    command.args(args).kill_on_drop(true).stdin(Stdio::null()).envs(environment(settings, carrier_secret));
+    command
+}
+
+/// The settings of this process, for a role in a process of its own.
+pub(crate) fn environment(settings: &Settings, carrier_secret: &str) -> Vec<(&'static str, String)> {
+    let mut environment = vec![
+        ("ATELIER_CARRIER_SECRET", carrier_secret.to_owned()),
+        ("ATELIER_DATA", settings.data.display().to_string()),
+        ("ATELIER_TOPIC_PREFIX", settings.topic_prefix.clone()),
+    ];
     if let LogChoice::Kafka { brokers } = &settings.log {
-        command.env("ATELIER_LOG", format!("kafka://{brokers}"));
+        environment.push(("ATELIER_LOG", format!("kafka://{brokers}")));
     }
     if let StoreChoice::Postgres { url } = &settings.store {
-        command.env("ATELIER_STORE", url);
+        environment.push(("ATELIER_STORE", url.clone()));
     }
-    command.env("ATELIER_TOPIC_PREFIX", &settings.topic_prefix);
     let optional = [
         ("ATELIER_PARTITIONS", settings.partitions.map(|count| count.to_string())),
         ("ATELIER_KAFKA_PROPERTIES", text(settings.kafka_properties.as_deref())),
@@ -93,12 +101,8 @@ fn command(program: &Path, settings: &Settings, args: &[&str], carrier_secret: &
         ("ATELIER_PRICE_BOOK", text(settings.price_book.as_deref())),
         ("ATELIER_OTLP", settings.otlp.clone()),
     ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    command
+    environment.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    environment
 }
 
 fn text(path: Option<&Path>) -> Option<String> {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_log::Log;
+use atelier_runtime::checkpoint::Checkpoints;
 use atelier_runtime::{Engine, EngineHandle, EngineSettings, Metrics};
 use prometheus_client::registry::Registry;
 
 use crate::Failure;
+use crate::checkpoints::InBlobs;
 use crate::cli::RoleArgs;
 use crate::settings::Settings;
 use crate::wiring::{self, Access};
@@ -37,7 +39,12 @@ pub(crate) async fn engine(settings: &Settings, args: &RoleArgs) -> Result<ExitC
 /// Starts the engine's workers, within a runtime: the policy file is followed there.
 pub(crate) fn start(settings: &Settings, log: Arc<dyn Log>, registry: &mut Registry) -> Result<EngineHandle, Failure> {
     let policy = crate::policy::policy(settings)?;
-    let engine = EngineSettings { instance: settings.instance.clone(), ..EngineSettings::new(wiring::scratch(settings), policy) };
+    let checkpoints = match settings.checkpoint_every {
+        0 => None,
+        every_events => Some(Checkpoints { store: Arc::new(InBlobs::new(wiring::blobs(settings)?)), every_events }),
+    };
+    let defaults = EngineSettings::new(wiring::scratch(settings), policy);
+    let engine = EngineSettings { instance: settings.instance.clone(), checkpoints, ..defaults };
     tokio::spawn(crate::policy::follow(settings.clone(), engine.policy.clone()));
     Ok(Engine::start(log, &engine, wiring::clock(), Metrics::register(registry))?)
 }

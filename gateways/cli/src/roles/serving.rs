@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use atelier_blobs::Blobs;
 use atelier_http::{App, Config, Limits, Metrics, StaffPolicy, Surface};
 use atelier_log::client::Client;
+use atelier_partners::Accounts;
 use atelier_projections::Store;
 use atelier_webhooks::Endpoints;
 use prometheus_client::registry::Registry;
@@ -21,6 +22,7 @@ use crate::wiring;
 pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) store: Store,
+    pub(crate) accounts: Accounts,
     pub(crate) webhooks: Endpoints,
     pub(crate) blobs: Blobs,
     pub(crate) registry: Arc<Mutex<Registry>>,
@@ -53,10 +55,13 @@ pub(crate) async fn serve(
     let app = App {
         client: parts.client,
         queries: parts.store.queries(),
+        accounts: parts.accounts,
         webhooks: parts.webhooks,
         blobs: parts.blobs,
         clock: wiring::clock(),
         ids: Arc::new(Uuid::now_v7),
+        // A system without randomness costs the one request that wanted a key, as any defect does.
+        random: Arc::new(|| wiring::random_bytes().expect("the system gives random bytes")),
         config,
         metrics,
         stop: stop.clone(),

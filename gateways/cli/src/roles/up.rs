@@ -72,6 +72,7 @@ impl House {
     ) -> Result<Self, Failure> {
         let log = wiring::log(settings, Access::Full).await?;
         let store = wiring::store(settings).await?;
+        let accounts = wiring::accounts(settings).await?;
         let webhooks_store = wiring::webhooks_store(settings).await?;
         let endpoints = wiring::endpoints(settings, webhooks_store.clone())?;
         let blobs = wiring::blobs(settings)?;
@@ -95,7 +96,7 @@ impl House {
                 },
             )
         };
-        let parts = Parts { client: client.clone(), store: store.clone(), webhooks: endpoints, blobs, registry };
+        let parts = Parts { client: client.clone(), store: store.clone(), accounts, webhooks: endpoints, blobs, registry };
         let config = Config { carrier_secret, ..Config::default() };
         let serving = serve(settings, args.listen, &Surface::ALL, parts, config, stop.clone()).await?;
         let url = format!("http://{}", serving.address);

@@ -51,6 +51,9 @@ pub(crate) enum Refusals {
     /// No such order.
     #[response(status = 404, content_type = "application/problem+json")]
     UnknownOrder(Problem),
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Slow(Problem),
     /// Not allowed in this status; `allowed` says what is.
     #[response(status = 409, content_type = "application/problem+json")]
     NotAllowed(Problem),

@@ -62,22 +62,38 @@ impl Surroundings<'_> {
         command.traceparent = terms.traceparent;
         command.expected_version = terms.expected_version;
         command.dry_run = terms.dry_run;
-        let kind = command.data.type_name();
-        match app.client.send(&command, app.config.decide_limit).await {
-            Ok(Answer::Decided(outcome)) => {
-                let settled = settle(outcome);
-                app.metrics.command(kind, if settled.is_ok() { "accepted" } else { "refused" });
-                settled
-            }
-            Ok(Answer::Undecided) => {
-                app.metrics.command(kind, "undecided");
-                tracing::warn!(%order_id, %command_id, command = kind, "no outcome in time: answered 202");
-                Ok(Settled::Pending { pending: Pending { command_id, order_id }, base })
-            }
-            Err(error) => {
-                app.metrics.command(kind, "not_accepted");
-                Err(not_accepted(order_id, &error))
-            }
+        dispatch(gateway, base, &command).await
+    }
+}
+
+/// Sends a command that was sent before, as it was; for a dry run under an id of its own.
+///
+/// # Errors
+/// As [`Surroundings::send`].
+pub(crate) async fn resend(gateway: &Gateway, base: &'static str, mut command: Command, terms: &Terms) -> Result<Settled, Refusal> {
+    if terms.dry_run {
+        (command.command_id, command.dry_run) = ((gateway.app.ids)(), true);
+    }
+    dispatch(gateway, base, &command).await
+}
+
+async fn dispatch(gateway: &Gateway, base: &'static str, command: &Command) -> Result<Settled, Refusal> {
+    let app = &gateway.app;
+    let (order_id, command_id, kind) = (command.order_id, command.command_id, command.data.type_name());
+    match app.client.send(command, app.config.decide_limit).await {
+        Ok(Answer::Decided(outcome)) => {
+            let settled = settle(outcome);
+            app.metrics.command(kind, if settled.is_ok() { "accepted" } else { "refused" });
+            settled
+        }
+        Ok(Answer::Undecided) => {
+            app.metrics.command(kind, "undecided");
+            tracing::warn!(%order_id, %command_id, command = kind, "no outcome in time: answered 202");
+            Ok(Settled::Pending { pending: Pending { command_id, order_id }, base })
+        }
+        Err(error) => {
+            app.metrics.command(kind, "not_accepted");
+            Err(not_accepted(order_id, &error))
         }
     }
 }

@@ -26,14 +26,31 @@ pub(crate) struct CommandState {
     refused: Option<Problem>,
 }
 
+/// Whose orders the caller may see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sight<'a> {
+    /// Everybody's.
+    All,
+    /// Those of a channel.
+    Channel(&'a str),
+    /// Those of one partner.
+    Partner(&'a str),
+}
+
 /// The outcome, 200; or 202 while there is none. A command nobody sent looks like one that is not
-/// decided yet: the log is not searched for it. With `channel`, other channels' orders look so too.
-pub(crate) async fn command_state(gateway: &Gateway, command_id: Uuid, channel: Option<&str>) -> Result<Response, Refusal> {
+/// decided yet: the log is not searched for it. Orders out of sight look so too.
+pub(crate) async fn command_state(gateway: &Gateway, command_id: Uuid, sight: Sight<'_>) -> Result<Response, Refusal> {
     let queries = &gateway.app.queries;
     let mut outcome = queries.outcome(command_id).await.map_err(store_refusal)?;
-    if let (Some(found), Some(channel)) = (&outcome, channel) {
-        let owner = queries.owner_of(found.order_id).await.map_err(store_refusal)?;
-        if owner.is_some_and(|(owner, _)| owner != channel) {
+    if let Some(found) = &outcome {
+        let owner = || async { queries.owner_of(found.order_id).await.map_err(store_refusal) };
+        let hidden = match sight {
+            Sight::All => false,
+            Sight::Channel(seen) => owner().await?.is_some_and(|(channel, _)| channel != seen),
+            // An order nobody knows is nobody's: a refused creation was under a reference of somebody else, maybe.
+            Sight::Partner(seen) => owner().await?.is_none_or(|(channel, client)| channel != "partner" || client != seen),
+        };
+        if hidden {
             outcome = None;
         }
     }

@@ -10,7 +10,7 @@ pub use answer::{Accepted, Pending};
 pub use ids::order_id_of;
 
 pub(crate) use answer::{Refusals, Settled, etag};
-pub(crate) use ask::{Ask, Surroundings};
+pub(crate) use ask::{Ask, Surroundings, resend};
 pub(crate) use ids::{carrier_command_id, create_command_id};
-pub(crate) use later::{CommandState, command_state};
+pub(crate) use later::{CommandState, Sight, command_state};
 pub(crate) use reason::{OptionalReason, Reason, checked as checked_reason};

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::TAG;
 use crate::app::Gateway;
-use crate::command::{CommandState, command_state};
+use crate::command::{CommandState, Sight, command_state};
 use crate::extract::{CommandId, CommandPath, Sales};
 use crate::problem::{Problem, Refusal};
 
@@ -21,5 +21,5 @@ use crate::problem::{Problem, Refusal};
     ),
 )]
 pub(crate) async fn command(State(gateway): State<Gateway>, _: Sales, CommandId(id): CommandId) -> Result<Response, Refusal> {
-    command_state(&gateway, id, None).await
+    command_state(&gateway, id, Sight::All).await
 }

@@ -5,6 +5,7 @@ mod attention;
 mod cancel;
 mod close;
 mod command;
+mod dead_letter;
 mod hold;
 mod order;
 mod orders;
@@ -13,6 +14,7 @@ mod quote;
 mod reject;
 mod reprice;
 mod resume;
+mod skip_records;
 mod timeline;
 
 use atelier_schemas::Actor;
@@ -41,6 +43,8 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(resume::resume))
         .routes(routes!(cancel::cancel))
         .routes(routes!(close::close))
+        .routes(routes!(skip_records::skip_records))
+        .routes(routes!(dead_letter::replay))
         .routes(routes!(command::command))
 }
 

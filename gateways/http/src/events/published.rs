@@ -126,6 +126,7 @@ fn data(data: EventData) -> Value {
         EventData::OrderDelivered { carrier, tracking, delivered_at } => {
             json!({"carrier": carrier, "tracking": tracking, "delivered_at": stamp::text(delivered_at)})
         }
+        EventData::RecordsSkipped { offsets, reason } => json!({"offsets": offsets, "reason": reason}),
         // The inner stage stays here; the status beside it says where the order stood.
         EventData::DeadlineMissed { stage: _, due, policy, action } => json!({"due": stamp::text(due), "policy": policy, "action": action}),
     }

@@ -53,7 +53,9 @@ impl<T: DeserializeOwned + Default> FromRequest<Gateway> for JsonOrNothing<T> {
     }
 }
 
-fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
+/// # Errors
+/// 415 unless the body is announced as JSON.
+pub(crate) fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
@@ -65,7 +67,11 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// The whole body, at most the limit of the gateway for JSON, within its time.
 pub(crate) async fn read_all(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
-    let limit = gateway.app.config.body_limit_bytes;
+    read_within(gateway, headers, body, gateway.app.config.body_limit_bytes).await
+}
+
+/// The whole body, at most `limit` bytes of it, within the gateway's time.
+pub(crate) async fn read_within(gateway: &Gateway, headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::new(Code::TooLarge, format!("The body is longer than the {limit} bytes taken here. Send a shorter one."));
     if announced_bytes(headers).is_some_and(|bytes| bytes > limit as u64) {
         return Err(too_large());
@@ -115,6 +121,17 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
         }
     }
     deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// The same for a field that may be left out or null; with `#[serde(default)]`.
+pub(crate) fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct Whole<T>(T);
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Whole<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            object(deserializer).map(Self)
+        }
+    }
+    Ok(Option::<Whole<T>>::deserialize(deserializer)?.map(|Whole(value)| value))
 }
 
 fn refusal(path: &str, error: &serde_json::Error) -> Refusal {

@@ -35,6 +35,16 @@ impl FromRequestParts<Gateway> for Sales {
     }
 }
 
+/// An administrator.
+pub(crate) struct Admin(pub(crate) Actor);
+
+impl FromRequestParts<Gateway> for Admin {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {
+        with_role(parts, gateway, &["admin"]).map(Self)
+    }
+}
+
 impl FromRequestParts<Gateway> for AnyStaff {
     type Rejection = Refusal;
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {

@@ -1,9 +1,11 @@
 //! `POST /mes/v1/queue/claim`: the next piece of work, by due date.
 
-use atelier_projections::{QueueFilter, QueueItem};
+use atelier_partners::Intake;
+use atelier_projections::{QueueFilter, QueueItem, QueueLane};
 use atelier_schemas::CommandData;
 use axum::extract::State;
 
+use super::lane::away;
 use super::{TAG, bench};
 use crate::app::Gateway;
 use crate::command::{Accepted, Ask, Refusals, Settled};
@@ -31,8 +33,11 @@ pub(crate) async fn claim(
     terms: Terms,
     _: JsonOrNothing<Nothing>,
 ) -> Result<Settled, Refusal> {
-    let available =
-        candidates_of(&gateway, QueueFilter { work: Some("available".into()), held: Some(false), ..QueueFilter::default() }).await?;
+    // While the partners' lane is paused nobody is given work of it.
+    let paused = gateway.app.accounts.lane().await.map_err(away)?.intake == Intake::Paused;
+    let lane = paused.then_some(QueueLane::Own);
+    let available = QueueFilter { work: Some("available".into()), held: Some(false), lane, ..QueueFilter::default() };
+    let available = candidates_of(&gateway, available).await?;
     let mut candidates = Vec::new();
     if terms.key.is_some() {
         // What the caller has already, however far it got: if it was under this key, the engine answers as it did

@@ -5,6 +5,7 @@ mod command;
 mod complete;
 mod gaps;
 mod hold;
+mod lane;
 mod order;
 mod pack;
 mod preview;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(queue_stream::queue_stream))
         .routes(routes!(claim::claim))
         .routes(routes!(gaps::gaps))
+        .routes(routes!(lane::lane, lane::turn))
         .routes(routes!(order::order))
         .routes(routes!(preview::preview))
         .routes(routes!(start::start))

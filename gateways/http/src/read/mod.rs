@@ -5,7 +5,7 @@ mod order;
 mod preview;
 
 pub(crate) use live::{Answer, Live, event_stream};
-pub(crate) use order::{Found, History, WaitVersion, find, is_final, timeline};
+pub(crate) use order::{Found, History, WaitVersion, find, fresh, is_final, timeline};
 pub(crate) use preview::preview;
 
 use crate::problem::{Code, Refusal};

@@ -68,16 +68,19 @@ pub(crate) fn is_final(status: &str) -> bool {
 }
 
 /// An order as an answer: with its `ETag`, or 304 when the caller has this version.
-pub(crate) struct Found {
-    order: OrderView,
-    known: bool,
-}
+pub(crate) struct Found(Response);
 
 impl Found {
     pub(crate) fn new(order: OrderView, headers: &HeaderMap) -> Self {
-        let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|tags| names(tags, order.version));
-        Self { order, known }
+        Self(fresh(headers, order.version, axum::Json(order)))
     }
+}
+
+/// The answer with the version as its `ETag`, or 304 when the caller has this version.
+pub(crate) fn fresh(headers: &HeaderMap, version: i64, answer: impl IntoResponse) -> Response {
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|tags| names(tags, version));
+    let tagged = [(ETAG, etag(version)), (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))];
+    if known { (StatusCode::NOT_MODIFIED, tagged).into_response() } else { (tagged, answer).into_response() }
 }
 
 /// Whether a list of tags names the version; comparison is weak, as RFC 9110 has it for `If-None-Match`.
@@ -88,8 +91,7 @@ fn names(tags: &str, version: i64) -> bool {
 
 impl IntoResponse for Found {
     fn into_response(self) -> Response {
-        let headers = [(ETAG, etag(self.order.version)), (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))];
-        if self.known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, axum::Json(self.order)).into_response() }
+        self.0
     }
 }
 

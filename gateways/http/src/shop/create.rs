@@ -1,6 +1,6 @@
 //! `POST /shop/v1/orders`: a new order.
 
-use atelier_schemas::{CommandData, Customer, Item};
+use atelier_schemas::CommandData;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -10,11 +10,9 @@ use super::{BASE, CHANNEL, TAG, customer};
 use crate::app::Gateway;
 use crate::command::{Accepted, Ask, Refusals, create_command_id, order_id_of};
 use crate::extract::{CreateKey, CreateParams, Json, object};
+use crate::item::{NewCustomer, NewItem};
 use crate::problem::Refusal;
 use crate::validate::Check;
-
-/// The most pieces of one order.
-const QUANTITY_MAX: i32 = 10_000;
 
 /// What is ordered, and by whom.
 #[derive(Deserialize, ToSchema)]
@@ -30,44 +28,18 @@ pub(crate) struct NewOrder {
     item: NewItem,
 }
 
-/// Personal data.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewCustomer {
-    /// 1 to 200 characters.
-    name: String,
-    /// Where the order's news go.
-    email: String,
-}
-
-/// What is to be made.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewItem {
-    /// A material of the price book, for example `silver-925`.
-    material: String,
-    /// Pieces, 1 to 10000.
-    #[schema(minimum = 1, maximum = 10000)]
-    quantity: i32,
-    /// `polished`, `matte` or `raw`.
-    finish: String,
-}
-
 impl NewOrder {
     fn checked(self) -> Result<CommandData, Refusal> {
         let mut check = Check::new();
-        check.text("customer.name", &self.customer.name, 200);
-        check.email("customer.email", &self.customer.email);
-        check.slug("item.material", &self.item.material, "silver-925");
-        check.range("item.quantity", self.item.quantity, 1, QUANTITY_MAX);
-        check.slug("item.finish", &self.item.finish, "polished");
+        self.customer.check(&mut check);
+        self.item.check(&mut check);
         check.done()?;
         Ok(CommandData::CreateOrder {
             channel: CHANNEL.into(),
             client: CHANNEL.into(),
             reference: None,
-            customer: Some(Customer { name: self.customer.name, email: self.customer.email }),
-            item: Item { material: self.item.material, quantity: self.item.quantity, finish: self.item.finish },
+            customer: Some(self.customer.into()),
+            item: self.item.into(),
         })
     }
 }

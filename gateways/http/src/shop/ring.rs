@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::model::store_away;
 use super::{TAG, customer};
 use crate::app::Gateway;
 use crate::command::{Accepted, Ask, Refusals, Settled};
 use crate::extract::{CommandParams, Json, OrderId, OrderPath, Terms};
 use crate::problem::{Code, Refusal};
+use crate::upload::store_away;
 use crate::validate::Check;
 
 /// A ring. All lengths in mm.
@@ -96,7 +96,7 @@ pub(crate) async fn ring(
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Stored { sha256, size_bytes: bytes.len() as u64 }
     } else {
-        gateway.app.blobs.put(Bytes::from(bytes)).await.map_err(|error| store_away(id, &error))?
+        gateway.app.blobs.put(Bytes::from(bytes)).await.map_err(|error| store_away(&error).order(id))?
     };
     let model = Model { sha256, format: "ring".into(), size_bytes: i64::try_from(size_bytes).unwrap_or(i64::MAX) };
     customer(&gateway, terms).send(Ask::new(id, "ring", CommandData::AttachModel { model })).await

@@ -230,6 +230,7 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
         CommandData::ShipOrder { carrier, tracking } => (vec![EventData::OrderShipped { operator: operator(), carrier, tracking }], "shipped"),
         CommandData::DeliverOrder { carrier, tracking, delivered_at } =>
             (vec![EventData::OrderDelivered { carrier, tracking, delivered_at }, EventData::OrderClosed { reason: "delivered".into() }], "closed"),
+        CommandData::SkipRecords { offsets, reason } => (vec![EventData::RecordsSkipped { offsets, reason }], order.stage),
         CommandData::AcceptPricing { .. } | CommandData::HeartbeatPricing { .. } | CommandData::CompletePricing { .. } | CommandData::FailPricing { .. } =>
             unreachable!("no worker here"),
     })

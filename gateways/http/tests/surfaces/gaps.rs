@@ -137,14 +137,14 @@ async fn read_models_nobody_feeds_show_up_too() {
     assert_eq!(items(&house.get_as(ANN, "/mes/v1/gaps").await.expect(200)), [] as [Value; 0], "not for too long yet");
     house.clock.fetch_add(1, Ordering::SeqCst);
     let found = items(&house.get_as(ANN, "/mes/v1/gaps").await.expect(200));
-    let models: Vec<bool> = ["shop", "queue", "crm", "partner", "gaps", "outcomes"]
+    let models: Vec<bool> = ["shop", "queue", "crm", "partner", "feed", "gaps", "outcomes"]
         .map(|model| {
             found
                 .iter()
                 .any(|gap| gap["detail"].as_str().is_some_and(|detail| detail.contains(&format!("read model {model} lacks 1 records"))))
         })
         .to_vec();
-    assert_eq!((found.len(), models), (6, vec![true; 6]), "{found:?}");
+    assert_eq!((found.len(), models), (7, vec![true; 7]), "{found:?}");
     assert!(found.iter().all(|gap| gap["cause"] == "projection_behind" && gap["opened_at"] == "2026-01-02T03:04:05.000Z"));
 }
 

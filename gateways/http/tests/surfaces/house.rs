@@ -10,6 +10,8 @@ use atelier_http::{App, Config, Metrics, Secret, StaffPolicy, Surface, router};
 use atelier_log::client::Client;
 use atelier_log::memory::Memory;
 use atelier_log::{Appending, Error, Log, Membership, NewRecord, Owner, Partition, Reader, Subscription};
+use atelier_partners::Accounts;
+use atelier_partners::key::RANDOM_BYTES;
 use atelier_projections::{Model, Runner, RunnerHandle, Store};
 use atelier_schemas::Topic;
 use atelier_webhooks::{Endpoints, Guard, Sender};
@@ -40,6 +42,7 @@ pub(crate) struct House {
     pub(crate) router: Router,
     pub(crate) log: Arc<Switchable>,
     pub(crate) blobs: Blobs,
+    pub(crate) accounts: Accounts,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) engine: Engine,
     pub(crate) stop: CancellationToken,
@@ -101,13 +104,17 @@ impl House {
             Arc::new(|| [7; 32]),
         );
         let blobs = Blobs::in_memory();
+        let accounts = Accounts::open(&format!("sqlite:{}/partners.sqlite", folder.path().display())).await.expect("accounts");
+        let keys = AtomicU64::new(1);
         let stop = CancellationToken::new();
         let counter = AtomicU64::new(1);
         let app = App {
             client: Client::start(log.clone()).expect("the log is there"),
             queries,
+            accounts: accounts.clone(),
             webhooks,
             blobs: blobs.clone(),
+            random: Arc::new(move || random(keys.fetch_add(1, Ordering::SeqCst))),
             clock: Arc::new({
                 let clock = clock.clone();
                 move || match clock.load(Ordering::SeqCst) {
@@ -121,7 +128,7 @@ impl House {
             stop: stop.clone(),
         };
         let router = router(app, &Surface::ALL, Arc::new(Mutex::new(registry)));
-        Self { router, log, blobs, clock, engine, stop, _runner: runner, _folder: folder }
+        Self { router, log, blobs, accounts, clock, engine, stop, _runner: runner, _folder: folder }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -152,6 +159,14 @@ impl House {
         self.call(post(path).header("x-staff", staff).body(Body::from(body.to_owned())).expect("a request")).await
     }
 
+    /// A live key of a partner, who is made with it.
+    pub(crate) async fn key(&self, partner: &str) -> String {
+        static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
+        let random = random(NEXT.fetch_add(1, Ordering::SeqCst));
+        let made = self.accounts.create_key(partner, None, &random, self.clock.load(Ordering::SeqCst)).await;
+        made.expect("a key").key.reveal()
+    }
+
     /// A new order of the shop.
     pub(crate) async fn order(&self, key: &str) -> Uuid {
         self.call(create(key, ORDER)).await.expect(201).id()
@@ -176,6 +191,15 @@ impl House {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// Different for each number.
+fn random(number: u64) -> [u8; RANDOM_BYTES] {
+    let mut bytes = [0; RANDOM_BYTES];
+    for (at, byte) in (0_u64..).zip(&mut bytes) {
+        *byte = (number.wrapping_add(at << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56).to_le_bytes()[0];
+    }
+    bytes
 }
 
 /// A body that creates an order.

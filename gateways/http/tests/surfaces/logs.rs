@@ -9,6 +9,7 @@ use axum::body::Body;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::house::{House, ORDER, create, post};
+use crate::partner;
 
 static LINES: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(Mutex::default);
 
@@ -44,10 +45,20 @@ async fn log_lines_tell_of_orders_and_not_of_people() {
         .header("x-staff", "Planted-Staff;seller")
         .header("webhook-signature", "planted-signature");
     house.call(hold.body(Body::from("{\"reason\":\"planted-reason\"}")).expect("a request")).await.expect(200);
+    let key = house.key("acme").await;
+    let placed = partner::order("planted-reference").to_string();
+    house.by(&key, "POST", "/partner/v1/orders", &placed).await.expect(201);
+    let made = house.by(&key, "POST", "/partner/v1/keys", "").await.expect(201).json();
+    let second = made["key"].as_str().expect("a key").to_owned();
+    house.by(&second, "DELETE", &format!("/partner/v1/keys/{}", &key[4..16]), "").await.expect(200);
+    house.by(&key, "GET", "/partner/v1/orders", "").await.expect(401);
     house.log.away(true);
     house.call(create("planted-key-2", &planted)).await.expect(503);
     let lines = String::from_utf8_lossy(&LINES.lock().unwrap_or_else(PoisonError::into_inner)).to_lowercase();
     assert!(lines.contains(&id.to_string()) && lines.contains("did not take it"), "the collector hears: {lines}");
     let found: Vec<&str> = lines.lines().filter(|line| line.contains("planted")).collect();
     assert!(found.is_empty(), "{found:#?}");
+    for key in [key, second] {
+        assert!(!lines.contains(&key[17..40]), "a key is in the log lines");
+    }
 }

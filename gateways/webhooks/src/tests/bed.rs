@@ -112,9 +112,13 @@ impl Bed {
     }
 
     pub(crate) fn append(&self, event: &Event) {
+        self.append_as(event, event.encode());
+    }
+
+    /// The event's record with this payload.
+    pub(crate) fn append_as(&self, event: &Event, payload: Vec<u8>) {
         let partition = partition_of(&event.order_id, self.log.partitions());
-        let record =
-            NewRecord { key: event.order_id.to_string(), kind: event.data.type_name(), traceparent: None, payload: event.encode() };
+        let record = NewRecord { key: event.order_id.to_string(), kind: event.data.type_name(), traceparent: None, payload };
         drop(self.log.append(Topic::Events, partition, record));
     }
 }

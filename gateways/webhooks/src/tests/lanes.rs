@@ -271,3 +271,33 @@ async fn two_processes_read_the_same_events_once() {
     })
     .await;
 }
+
+/// The read models set such an order aside and bring it back later; messages go on with what the next event says.
+#[tokio::test]
+async fn an_event_nobody_can_read_takes_no_other_message_with_it() {
+    each("unreadable", async |bed| {
+        let (id, _) = bed.endpoint("north", &[]).await;
+        let mut expected = Vec::new();
+        for nth in 0..STEPS {
+            let [shown, unseen] = life("north", 0, nth, NOW).try_into().expect("two events");
+            if nth == 3 {
+                bed.append_as(&shown, b"garbage".to_vec());
+                // It has the same status and is the first that can be read with it.
+                expected.push(unseen.event_id);
+            } else {
+                bed.append(&shown);
+                expected.push(shown.event_id);
+            }
+            bed.append(&unseen);
+        }
+        bed.read().await;
+        assert_eq!(bed.metrics.unreadable.get(), 1);
+        let mut log = bed.endpoints.deliveries("north", id, &DeliveryFilter::default()).await.unwrap().items;
+        log.sort_by_key(|delivery| delivery.sequence);
+        assert_eq!(log.iter().map(|delivery| delivery.sequence).collect::<Vec<_>>(), (1..=STEPS as i64).collect::<Vec<_>>());
+        assert_eq!(log.iter().map(|delivery| delivery.event_id).collect::<Vec<_>>(), expected);
+        bed.read().await;
+        assert_eq!(bed.metrics.unreadable.get(), 1, "it is read once");
+    })
+    .await;
+}

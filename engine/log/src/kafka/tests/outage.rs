@@ -53,3 +53,19 @@ fn an_owner_outlives_its_broker() {
     assert_eq!(texts, ["a done", "b done", "c done"]);
     assert_eq!(log.committed("engine", 0).expect("asked"), 3);
 }
+
+/// The client that is asked for ends reads nothing, so nobody tells it that a leader has changed.
+#[test]
+fn the_end_of_a_partition_is_known_again_once_another_node_leads_it() {
+    let ports = [(); 3].map(|()| atelier_support::Ports::free());
+    let cluster = atelier_support::Cluster::start(ports, ports);
+    let config = Config { brokers: cluster.bootstrap(), partitions: 3, replication: Some(3), ..config() };
+    let log = until("three nodes know each other", || Kafka::connect(config.clone()).ok());
+    let ends = |log: &Kafka| (0..3).map(|partition| log.end(Topic::Events, partition)).collect::<Result<Vec<_>, _>>();
+    assert_eq!(ends(&log).expect("asked"), [0, 0, 0]);
+    for node in 0..atelier_support::Cluster::NODES {
+        cluster.kill(node);
+        until("the others tell every end", || ends(&log).ok());
+        cluster.restart(node);
+    }
+}

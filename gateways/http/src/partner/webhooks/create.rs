@@ -3,13 +3,15 @@
 use atelier_webhooks::Wish;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::caller::Partner;
-use super::{Revealed, TAG, refusal};
+use super::{Bodied, Revealed, TAG, refusal, revealed};
 use crate::app::Gateway;
 use crate::extract::Json;
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
 
 /// A new endpoint.
@@ -38,16 +40,16 @@ pub(crate) struct NewEndpoint {
         (status = 201, description = "The endpoint and its secret", body = Revealed),
         (status = 409, description = "No more endpoints", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Something in it is not taken", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away", body = Problem, content_type = "application/problem+json"),
+        Bodied,
+        Guarded,
     ),
 )]
 pub(crate) async fn create(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
     Json(body): Json<NewEndpoint>,
-) -> Result<(StatusCode, axum::Json<Revealed>), Refusal> {
+) -> Result<Response, Refusal> {
     let wish = Wish { url: Some(body.url), events: Some(body.events), description: Some(body.description), enabled: None };
     let (endpoint, secret) = gateway.app.webhooks.create(&caller.partner, wish).await.map_err(refusal)?;
-    Ok((StatusCode::CREATED, axum::Json(Revealed { endpoint, secret: secret.reveal() })))
+    Ok(revealed(StatusCode::CREATED, endpoint, &secret))
 }

@@ -3,9 +3,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::caller::Partner;
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
 
 /// Delete an endpoint
@@ -16,9 +17,8 @@ use crate::problem::{Problem, Refusal};
     params(EndpointPath),
     responses(
         (status = 204, description = "Gone"),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No endpoint of yours", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away", body = Problem, content_type = "application/problem+json"),
+        Guarded,
     ),
 )]
 pub(crate) async fn delete(

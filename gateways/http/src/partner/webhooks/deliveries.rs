@@ -3,10 +3,11 @@
 use atelier_webhooks::{Deliveries, DeliveryFilter};
 use axum::extract::State;
 
-use super::caller::Partner;
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
 use crate::extract::Query;
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
 
 /// List the messages to an endpoint
@@ -17,10 +18,9 @@ use crate::problem::{Problem, Refusal};
     params(EndpointPath, DeliveryFilter),
     responses(
         (status = 200, description = "A page", body = Deliveries),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No endpoint of yours", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A parameter is not valid", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away", body = Problem, content_type = "application/problem+json"),
+        Guarded,
     ),
 )]
 pub(crate) async fn deliveries(

@@ -3,9 +3,10 @@
 use atelier_webhooks::Endpoint;
 use axum::extract::State;
 
-use super::caller::Partner;
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
 
 /// Read an endpoint
@@ -14,9 +15,8 @@ use crate::problem::{Problem, Refusal};
     params(EndpointPath),
     responses(
         (status = 200, description = "The endpoint, and how it is doing", body = Endpoint),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No endpoint of yours", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away", body = Problem, content_type = "application/problem+json"),
+        Guarded,
     ),
 )]
 pub(crate) async fn endpoint(

@@ -5,10 +5,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::Partner;
 use super::{TAG, refusal};
 use crate::app::Gateway;
-use crate::problem::{Problem, Refusal};
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
+use crate::problem::Refusal;
 
 /// All endpoints.
 #[derive(Serialize, ToSchema)]
@@ -24,8 +25,7 @@ pub(crate) struct Endpoints {
     get, path = "/partner/v1/webhooks", operation_id = "partner_webhooks", tag = TAG, security(("partner" = [])),
     responses(
         (status = 200, description = "All of them, and how they are doing", body = Endpoints),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away", body = Problem, content_type = "application/problem+json"),
+        Guarded,
     ),
 )]
 pub(crate) async fn list(State(gateway): State<Gateway>, Partner(caller): Partner) -> Result<axum::Json<Endpoints>, Refusal> {

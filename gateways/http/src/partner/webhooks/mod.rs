@@ -2,7 +2,6 @@
 //!
 //! What holds of endpoints and deliveries is in `atelier-webhooks`; here is how it is asked for.
 
-mod caller;
 mod create;
 mod delete;
 mod deliveries;
@@ -13,18 +12,21 @@ mod rotate;
 mod test;
 mod update;
 
-use atelier_webhooks::Refused;
+use atelier_webhooks::{Refused, Secret};
 use axum::extract::FromRequestParts;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::TAG;
 use crate::app::Gateway;
-use crate::problem::{Code, Refusal};
+use crate::problem::{Code, Problem, Refusal};
 
 pub(super) fn routes() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
@@ -68,6 +70,27 @@ pub(crate) struct Revealed {
     endpoint: atelier_webhooks::Endpoint,
     /// `whsec_…`: verify messages with it. It is not shown again.
     secret: String,
+}
+
+/// What an address that takes a body can answer besides; for the document.
+#[derive(IntoResponses)]
+#[allow(dead_code)]
+pub(crate) enum Bodied {
+    /// Not JSON.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(Problem),
+    /// The body is too large.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// Not announced as JSON.
+    #[response(status = 415, content_type = "application/problem+json")]
+    MediaType(Problem),
+}
+
+/// An answer that nothing on the way may keep: there is a secret in it.
+fn revealed(status: StatusCode, endpoint: atelier_webhooks::Endpoint, secret: &Secret) -> Response {
+    let body = Revealed { endpoint, secret: secret.reveal() };
+    (status, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))], axum::Json(body)).into_response()
 }
 
 /// What the partner cannot have.

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::caller::Partner;
-use super::{EndpointId, EndpointPath, TAG, refusal};
+use super::{Bodied, EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
 use crate::extract::Json;
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
 use crate::problem::{Code, Problem, Refusal};
 use crate::stamp;
 
@@ -45,11 +46,11 @@ pub(crate) struct Resent {
     params(EndpointPath), request_body = Again,
     responses(
         (status = 202, description = "They will be sent", body = Resent),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No endpoint or message of yours", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The endpoint is disabled", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Something in it is not taken", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away", body = Problem, content_type = "application/problem+json"),
+        Bodied,
+        Guarded,
     ),
 )]
 pub(crate) async fn resend(

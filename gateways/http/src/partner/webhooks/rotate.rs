@@ -1,13 +1,16 @@
 //! `POST /partner/v1/webhooks/{id}/rotate`: another secret.
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::caller::Partner;
-use super::{EndpointId, EndpointPath, Revealed, TAG, refusal};
+use super::{Bodied, EndpointId, EndpointPath, Revealed, TAG, refusal, revealed};
 use crate::app::Gateway;
 use crate::extract::JsonOrNothing;
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
 
 /// How the old secret ends.
@@ -25,13 +28,13 @@ pub(crate) struct Rotation {
 /// The new one is in this answer and is not shown again.
 #[utoipa::path(
     post, path = "/partner/v1/webhooks/{id}/rotate", operation_id = "partner_webhooks_rotate", tag = TAG, security(("partner" = [])),
-    params(EndpointPath), request_body = Rotation,
+    params(EndpointPath), request_body = Option<Rotation>,
     responses(
         (status = 200, description = "The endpoint and its new secret", body = Revealed),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No endpoint of yours", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Something in it is not taken", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away", body = Problem, content_type = "application/problem+json"),
+        Bodied,
+        Guarded,
     ),
 )]
 pub(crate) async fn rotate(
@@ -39,7 +42,7 @@ pub(crate) async fn rotate(
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
     JsonOrNothing(body): JsonOrNothing<Rotation>,
-) -> Result<axum::Json<Revealed>, Refusal> {
+) -> Result<Response, Refusal> {
     let (endpoint, secret) = gateway.app.webhooks.rotate(&caller.partner, id, body.overlap_s).await.map_err(refusal)?;
-    Ok(axum::Json(Revealed { endpoint, secret: secret.reveal() }))
+    Ok(revealed(StatusCode::OK, endpoint, &secret))
 }

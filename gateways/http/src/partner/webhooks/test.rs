@@ -3,23 +3,23 @@
 use atelier_webhooks::Tested;
 use axum::extract::State;
 
-use super::caller::Partner;
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
 
 /// Send a test message
 ///
 /// Of the type `webhook.test`, signed like any other, and wait for the answer, at most 15 s. It counts
-/// neither for nor against the endpoint.
+/// neither for nor against the endpoint. Too many tests at once are refused with 503.
 #[utoipa::path(
     post, path = "/partner/v1/webhooks/{id}/test", operation_id = "partner_webhooks_test", tag = TAG, security(("partner" = [])),
     params(EndpointPath),
     responses(
         (status = 200, description = "How it went", body = Tested),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No endpoint of yours", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Too many at once, or the store is away", body = Problem, content_type = "application/problem+json"),
+        Guarded,
     ),
 )]
 pub(crate) async fn test(

@@ -5,10 +5,11 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::caller::Partner;
-use super::{EndpointId, EndpointPath, TAG, refusal};
+use super::{Bodied, EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
 use crate::extract::Json;
+use crate::partner::guard::Partner;
+use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
 
 /// What is to be otherwise; what is left out stays.
@@ -36,10 +37,10 @@ pub(crate) struct EndpointChange {
     params(EndpointPath), request_body = EndpointChange,
     responses(
         (status = 200, description = "The endpoint now", body = Endpoint),
-        (status = 401, description = "No live key", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No endpoint of yours", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Something in it is not taken", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store is away", body = Problem, content_type = "application/problem+json"),
+        Bodied,
+        Guarded,
     ),
 )]
 pub(crate) async fn update(

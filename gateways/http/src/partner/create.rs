@@ -1,0 +1,47 @@
+//! `POST /partner/v1/orders`: a new order in one call.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::response::Response;
+
+use super::guard::Partner;
+use super::new_order::{self, PartnerOrderBody, PartnerOrderParts};
+use super::parts::{Guarded, reference_reused};
+use super::quota::expect_room;
+use super::steps::{carry_out, order_id, request_id};
+use super::{BASE, TAG};
+use crate::app::Gateway;
+use crate::command::{Accepted, Refusals};
+use crate::extract::{CommandParams, Terms};
+use crate::problem::Refusal;
+use crate::read::store_refusal;
+
+/// Order
+///
+/// Creates the order, attaches the file and hands it in. The reference is the idempotency key: the same
+/// reference with the same payload is the same order for ever, also after a lost answer or a crash between two
+/// steps; with another payload it is refused with 422.
+#[utoipa::path(
+    post, path = "/partner/v1/orders", operation_id = "partner_create", tag = TAG, security(("partner" = [])),
+    params(CommandParams),
+    request_body(content((PartnerOrderBody = "application/json"), (PartnerOrderParts = "multipart/form-data"))),
+    responses(
+        (status = 201, description = "Handed in; `Location` and `ETag` are set", body = Accepted),
+        (status = 200, description = "Dry run: what would happen", body = Accepted),
+        Guarded,
+        Refusals,
+    ),
+)]
+pub(crate) async fn create(State(gateway): State<Gateway>, Partner(caller): Partner, request: Request) -> Result<Response, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    let terms = Terms::from_request_parts(&mut parts, &gateway).await?;
+    let new = new_order::read(&gateway, &caller.partner, Request::from_parts(parts, body), terms.dry_run).await?;
+    let order_id = order_id(&caller.partner, &new.reference);
+    let known = gateway.app.queries.known(&caller.partner, order_id).await.map_err(store_refusal)?;
+    match &known {
+        Some(known) if known.request_id != request_id(order_id, &new) => return Err(reference_reused(order_id)),
+        // An order that is in already takes no more room.
+        Some(_) => {}
+        None => expect_room(&gateway, &caller).await?,
+    }
+    Ok(carry_out(&gateway, &caller, &terms, order_id, new, known).await?.created(BASE))
+}

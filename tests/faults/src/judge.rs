@@ -1,0 +1,143 @@
+//! What the independent reader, the acknowledgements and the audit say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use atelier_log::Log;
+use atelier_tests::independent::Books;
+use serde_json::Value;
+
+use crate::{Outcome, text};
+
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Problems of an audit that are quoted.
+const QUOTED: usize = 10;
+
+/// Remembers what has been seen and promised.
+pub(crate) struct Judge {
+    books: Books,
+    acknowledged: Vec<Value>,
+    /// Keys of unreadable jobs that the audit has to name, and nothing else.
+    poisoned: BTreeSet<String>,
+    promises: usize,
+}
+
+impl Judge {
+    pub(crate) fn new(partitions: u32) -> Self {
+        Self { books: Books::new(partitions), acknowledged: Vec::new(), poisoned: BTreeSet::new(), promises: 0 }
+    }
+
+    /// These have to be kept.
+    pub(crate) fn acknowledged(&mut self, acks: impl IntoIterator<Item = Value>) {
+        self.acknowledged.extend(acks);
+    }
+
+    /// The same, as a load has noted them.
+    pub(crate) fn noted(&mut self, file: &Path) -> Outcome<()> {
+        for line in std::fs::read_to_string(file).map_err(text)?.lines() {
+            self.acknowledged.push(serde_json::from_str(line).map_err(text)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poisoned(&mut self, keys: Vec<String>) {
+        self.poisoned.extend(keys);
+    }
+
+    /// What the rules say about what was written meanwhile; the log may be moving.
+    pub(crate) fn looks(&mut self, log: &dyn Log) -> Vec<String> {
+        self.books.read(log);
+        self.books.take_violations()
+    }
+
+    /// The same, and what must hold once all is done: waits at most `limit` for it.
+    pub(crate) fn settled(&mut self, log: &dyn Log, limit: Duration) -> Vec<String> {
+        let started = Instant::now();
+        let mut broken = self.looks(log);
+        loop {
+            let open = self.books.unsettled(log);
+            if open.is_empty() {
+                break;
+            }
+            if started.elapsed() > limit {
+                broken.extend(open);
+                break;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+            broken.extend(self.looks(log));
+        }
+        self.promises += self.acknowledged.len();
+        broken.extend(self.acknowledged.drain(..).filter_map(|ack| self.books.unkept(&ack)));
+        broken
+    }
+
+    /// What is wrong with an answer of `atelier audit --json`: it must balance, but for the jobs that we have poisoned.
+    pub(crate) fn audited(&self, output: &Output) -> Vec<String> {
+        let report: Value = match serde_json::from_slice(&output.stdout) {
+            Ok(report) => report,
+            Err(error) => {
+                return vec![format!("the audit ended with {}: {error}; {}", output.status, String::from_utf8_lossy(&output.stderr))];
+            }
+        };
+        let mut broken = Vec::new();
+        let mut named = BTreeSet::new();
+        for problem in report["problems"].as_array().into_iter().flatten() {
+            let id = problem["id"].as_str().unwrap_or_default();
+            if problem["kind"] == "unreadable_job" && self.poisoned.contains(id) {
+                named.insert(id.to_owned());
+            } else if broken.len() < QUOTED {
+                broken.push(format!("audit: {problem}"));
+            }
+        }
+        broken.extend(self.poisoned.difference(&named).map(|key| format!("the audit does not name the poisoned job {key}")));
+        let expected = if self.poisoned.is_empty() { Some(0) } else { Some(1) };
+        if broken.is_empty() && (output.status.code() != expected || report["balanced"] != (expected == Some(0))) {
+            broken.push(format!("the audit ended with {}: {report}", output.status));
+        }
+        for of in ["commands", "orders"] {
+            let number = |name: &str| report[of][name].as_u64().unwrap_or_default();
+            if number("accepted") != number("done") + number("failed") + number("open") {
+                broken.push(format!("audit: {of} {}", report[of]));
+            }
+        }
+        broken
+    }
+
+    /// What was judged, in words.
+    pub(crate) fn seen(&self) -> String {
+        let Books { commands, events, orders, .. } = &self.books;
+        format!("{commands} commands, {events} events of {} orders, {} acknowledgements kept", orders.len(), self.promises)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn audit(code: i32, problems: &Value) -> Output {
+        let equation = json!({"accepted": 2, "done": 1, "failed": 1, "open": 0});
+        let report = json!({"balanced": code == 0, "commands": equation, "orders": equation, "problems": problems});
+        Output { status: ExitStatus::from_raw(code << 8), stdout: report.to_string().into_bytes(), stderr: Vec::new() }
+    }
+
+    #[test]
+    fn an_audit_may_name_what_we_have_poisoned_and_must() {
+        let mut judge = Judge::new(1);
+        assert_eq!(judge.audited(&audit(0, &json!([]))), [""; 0]);
+        let named = json!([{"kind": "unreadable_job", "id": "poison-1", "detail": ""}]);
+        assert_eq!(judge.audited(&audit(1, &named)).len(), 1, "nobody has poisoned anything");
+        judge.poisoned(vec!["poison-1".into()]);
+        assert_eq!(judge.audited(&audit(1, &named)), [""; 0]);
+        assert_eq!(judge.audited(&audit(0, &json!([]))), ["the audit does not name the poisoned job poison-1"]);
+        let other = json!([{"kind": "unreadable_job", "id": "poison-1", "detail": ""}, {"kind": "missing_event", "id": "x", "detail": ""}]);
+        assert_eq!(judge.audited(&audit(1, &other)).len(), 1);
+        assert_eq!(judge.audited(&audit(2, &named)).len(), 1, "it could not tell");
+    }
+}

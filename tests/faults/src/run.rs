@@ -1,0 +1,139 @@
+//! A run: faults under load, looks after each, checkpoints.
+
+use std::time::Instant;
+
+use atelier_cli::trials::{Load, Step, Tally, plan};
+
+use crate::house::{House, RECOVER_WITHIN};
+use crate::inflict::{Inflicted, inflict};
+use crate::judge::Judge;
+use crate::{Kind, Outcome};
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Faults, their order and the load are drawn from it.
+    pub seed: u64,
+    /// How many.
+    pub faults: u32,
+    /// What kinds.
+    pub kinds: Vec<Kind>,
+    /// Faults from one checkpoint to the next, at least 1.
+    pub checkpoint_every: usize,
+}
+
+impl Options {
+    /// The faults in their order.
+    pub fn plan(&self) -> Vec<Step<Kind>> {
+        plan(&self.kinds, self.seed, self.faults)
+    }
+}
+
+/// Starts everything, inflicts the faults and judges. Says on standard output how far it is.
+///
+/// # Errors
+/// When it cannot go on: a server does not start, or nothing moves any more also without a fault.
+pub fn run(options: &Options) -> Outcome<Tally> {
+    let folder = tempfile::Builder::new().prefix("atelier-faults-").tempdir().map_err(crate::text)?;
+    let started = Instant::now();
+    let house = House::start(folder.path())?;
+    println!("3 Kafka nodes, PostgreSQL and {} roles work after {:.0} s", house.roles.len(), started.elapsed().as_secs_f64());
+    let judge = Judge::new(house.log.partitions());
+    let mut run = Run { house, judge, tally: Tally::default(), seed: options.seed, faults: options.faults };
+    for (round, steps) in options.plan().chunks(options.checkpoint_every.max(1)).enumerate() {
+        run.round(round, steps)?;
+    }
+    run.end();
+    let Run { house, judge, tally, .. } = run;
+    println!("{}; {:.0} s", judge.seen(), started.elapsed().as_secs_f64());
+    drop(house);
+    if !tally.violations().is_empty() {
+        println!("log and messages of the roles are kept in {}", folder.keep().display());
+    }
+    Ok(tally)
+}
+
+struct Run {
+    house: House,
+    judge: Judge,
+    tally: Tally,
+    seed: u64,
+    faults: u32,
+}
+
+const CHECKPOINT: &str = "at a checkpoint";
+
+impl Run {
+    fn round(&mut self, round: usize, steps: &[Step<Kind>]) -> Outcome<()> {
+        let mut load = self.house.load(self.seed ^ round as u64, &format!("load-{round}"))?;
+        for step in steps {
+            if load.must_run().is_err() {
+                // What it says has been said; the rest of the round needs another one.
+                load = self.house.load(self.seed ^ round as u64, &format!("load-{round}-{}", step.number))?;
+            }
+            self.step(step, &mut load)?;
+        }
+        self.checkpoint(load);
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step<Kind>, load: &mut Load) -> Outcome<()> {
+        let kind = step.kind;
+        let done = self.house.after_events(step.after_events, load).and_then(|()| inflict(&mut self.house, step));
+        let place = format!("{:>4}/{}  {kind:<29}", step.number, self.faults);
+        match done.and_then(|done| self.house.must_run().map(|()| done)) {
+            Ok(Inflicted { recovery, poisoned }) => {
+                println!("{place}  {:>5.1} s", recovery.as_secs_f64());
+                self.judge.poisoned(poisoned);
+                self.tally.add(kind, Some(recovery));
+            }
+            Err(why) => {
+                self.tally.add(kind, None);
+                self.broken(&kind.to_string(), &format!("{place}  {why}"));
+                self.house.mend()?;
+            }
+        }
+        for why in self.judge.looks(self.house.log.as_ref()) {
+            self.broken(&kind.to_string(), &format!("{place}  {why}"));
+        }
+        Ok(())
+    }
+
+    /// The load comes to its end; then everything has to add up.
+    fn checkpoint(&mut self, load: Load) {
+        let started = Instant::now();
+        let mut broken = Vec::new();
+        match self.house.finish(load) {
+            Ok(acks) => broken.extend(self.judge.noted(&acks).err()),
+            Err(why) => broken.push(why),
+        }
+        broken.extend(self.house.must_run().err());
+        let acks = self.house.acknowledged();
+        self.judge.acknowledged(acks);
+        broken.extend(self.judge.settled(self.house.log.as_ref(), RECOVER_WITHIN));
+        match self.house.tool(&["audit", "--json", "--settle-s", "60"]) {
+            Ok(output) => broken.extend(self.judge.audited(&output)),
+            Err(why) => broken.push(why),
+        }
+        for why in &broken {
+            self.broken(CHECKPOINT, why);
+        }
+        let verdict = if broken.is_empty() { "everything adds up" } else { "BROKEN" };
+        println!("           checkpoint after {} faults: {verdict}, {:.1} s", self.tally.times(), started.elapsed().as_secs_f64());
+    }
+
+    /// Roles that are asked end well.
+    fn end(&mut self) {
+        let mut roles = std::mem::take(&mut self.house.roles);
+        for role in roles.iter_mut().rev() {
+            if let Err(why) = role.end(RECOVER_WITHIN) {
+                self.broken("at the end", &why.to_string());
+            }
+        }
+    }
+
+    fn broken(&mut self, kind: &str, what: &str) {
+        println!("BROKEN (seed {}): {what}", self.seed);
+        self.tally.violation(kind, what);
+    }
+}
