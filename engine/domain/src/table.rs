@@ -131,25 +131,7 @@ const OPEN: &[Stage] = &[
     Packaging,
     Shipped,
 ];
-const ANY: &[Stage] = &[
-    Draft,
-    Ready,
-    PricingRequested,
-    PricingAccepted,
-    PricingRunning,
-    PricingFailed,
-    PricingExpired,
-    Priced,
-    WorkAvailable,
-    WorkClaimed,
-    WorkInProgress,
-    WorkRework,
-    Completed,
-    Packaging,
-    Shipped,
-    Closed,
-    Cancelled,
-];
+const ANY: &[Stage] = &Stage::ALL;
 const BENCH: &[Role] = &[Operator, Admin];
 const SALES: &[Role] = &[Seller, Admin];
 const STAFF: &[Role] = &[Operator, Seller, Admin];

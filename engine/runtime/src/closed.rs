@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 const ORDERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("closed_orders");
 /// Ended orders wait here for one write; bounds the memory they take.
-const BUFFER: usize = 512;
+const BUFFER: usize = 256;
 /// Every so many writes the file is brought in order, which lets it use its free pages again.
 const SETTLE_EVERY: u32 = 64;
 /// Most of what is asked of it was written lately, and the system caches the file too.
-const CACHE_BYTES: usize = 2 * 1024 * 1024;
+const CACHE_BYTES: usize = 1024 * 1024;
 
 /// Why the index does not work: its folder is gone or full.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use atelier_log::{Log, Partition, Record};
-use atelier_schemas::{Command, CommandBrief, Event, EventData, Framed, Outcome, OutcomeResult, Topic, partition_of};
+use atelier_schemas::{Command, Event, EventData, Framed, Outcome, OutcomeResult, Topic, partition_of};
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -121,21 +121,18 @@ fn advice(record: &Unreadable) -> String {
 
 fn events(log: &dyn Log, partition: Partition) -> Result<Vec<Unreadable>, Failure> {
     let mut found: BTreeMap<u64, Unreadable> = BTreeMap::new();
-    each(log, Topic::Events, partition, |record| {
-        match Event::decode(&record.payload) {
-            Ok(Event { data: EventData::RecordsSkipped { offsets, .. }, .. }) => {
-                for offset in offsets {
-                    if let Some(known) = found.get_mut(&offset.cast_unsigned()).filter(|known| known.order_id == record.key) {
-                        known.state = State::Skipped;
-                    }
+    each(log, Topic::Events, partition, |record| match Event::decode(&record.payload) {
+        Ok(Event { data: EventData::RecordsSkipped { offsets, .. }, .. }) => {
+            for offset in offsets {
+                if let Some(known) = found.get_mut(&offset.cast_unsigned()).filter(|known| known.order_id == record.key) {
+                    known.state = State::Skipped;
                 }
             }
-            Ok(_) => {}
-            Err(error) => {
-                found.insert(record.offset, told("event", &record, error.to_string(), State::SetsAside));
-            }
         }
-        Ok(())
+        Ok(_) => {}
+        Err(error) => {
+            found.insert(record.offset, told("event", &record, error.to_string(), State::SetsAside));
+        }
     })?;
     Ok(found.into_values().collect())
 }
@@ -152,15 +149,13 @@ fn commands(log: &dyn Log, partition: Partition) -> Result<Vec<Unreadable>, Fail
         {
             refused.insert(outcome.command_offset.cast_unsigned(), detail.clone());
         }
-        Ok(())
     })?;
     let Some(first) = refused.keys().next().copied() else { return Ok(Vec::new()) };
     each_from(log, Topic::Commands, (partition, first), |record| {
         if refused.contains_key(&record.offset) {
-            let id = CommandBrief::decode(&record.payload).ok().map(|brief| brief.command_id);
+            let id = Command::decode(&record.payload).ok().map(|command| command.command_id);
             letters.push((record, id));
         }
-        Ok(())
     })?;
     let ids: HashSet<Uuid> = letters.iter().filter_map(|(_, id)| *id).collect();
     if !ids.is_empty() {
@@ -171,15 +166,14 @@ fn commands(log: &dyn Log, partition: Partition) -> Result<Vec<Unreadable>, Fail
             {
                 decided.insert(outcome.command_id);
             }
-            Ok(())
         })?;
     }
     let told = letters.iter().map(|(record, id)| {
         let state = match id {
             Some(id) if decided.contains(id) => State::Decided,
             // Its partition or key may be what is wrong with it; then it is refused again.
-            Some(_) if Command::decode(&record.payload).is_ok() => State::Replayable,
-            _ => State::Unreadable,
+            Some(_) => State::Replayable,
+            None => State::Unreadable,
         };
         told("command", record, refused.get(&record.offset).cloned().unwrap_or_default(), state)
     });
@@ -201,28 +195,23 @@ fn told(what: &'static str, record: &Record, reason: String, state: State) -> Un
     }
 }
 
-fn each(log: &dyn Log, topic: Topic, partition: Partition, with: impl FnMut(Record) -> Result<(), Failure>) -> Result<(), Failure> {
+fn each(log: &dyn Log, topic: Topic, partition: Partition, with: impl FnMut(Record)) -> Result<(), Failure> {
     each_from(log, topic, (partition, 0), with)
 }
 
-fn each_from(
-    log: &dyn Log,
-    topic: Topic,
-    from: (Partition, u64),
-    mut with: impl FnMut(Record) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+fn each_from(log: &dyn Log, topic: Topic, from: (Partition, u64), mut with: impl FnMut(Record)) -> Result<(), Failure> {
     let end = log.end(topic, from.0)?;
     let mut reader = log.read(topic, &[from])?;
     while reader.position(from.0) < end {
         for record in reader.poll(BATCH, POLL)? {
-            with(record)?;
+            with(record);
         }
     }
     Ok(())
 }
 
 async fn replay(args: &ParkedArgs, (partition, offset): (u32, u64)) -> Result<ExitCode, Failure> {
-    let gateway = Gateway::new(&args.url, &args.staff)?;
+    let gateway = Gateway::new(&args.asked)?;
     let url = gateway.url(&format!("/crm/v1/dead-letters/{partition}/{offset}/replay?dry_run={}", !args.apply));
     let (status, answer) = gateway.answer(gateway.client.post(url).json(&json!({"reason": args.reason}))).await?;
     if !status.is_success() {

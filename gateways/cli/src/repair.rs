@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::Failure;
-use crate::cli::{RepairAction, RepairArgs};
+use crate::cli::{Asked, RepairAction, RepairArgs};
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ impl RepairAction {
 
 /// Shows the order; asks for the action, where one is named.
 pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
-    let gateway = Gateway::new(&args.url, &args.staff)?;
+    let gateway = Gateway::new(&args.asked)?;
     let url = |base: &str, call: &str| gateway.url(&format!("{base}/orders/{}{call}", args.order));
     let (status, order) = gateway.answer(gateway.client.get(url("/crm/v1", ""))).await?;
     if !status.is_success() {
@@ -101,24 +101,23 @@ fn key(args: &RepairArgs, action: RepairAction, version: i64) -> String {
 /// The gateway, asked as an administrator.
 pub(crate) struct Gateway<'a> {
     pub(crate) client: Client,
-    url: &'a str,
-    staff: &'a str,
+    asked: &'a Asked,
 }
 
 impl<'a> Gateway<'a> {
-    /// At `url`; `staff` is who asks.
-    pub(crate) fn new(url: &'a str, staff: &'a str) -> Result<Self, Failure> {
-        Ok(Self { client: Client::builder().timeout(TIMEOUT).build()?, url, staff })
+    /// Nothing is sent yet.
+    pub(crate) fn new(asked: &'a Asked) -> Result<Self, Failure> {
+        Ok(Self { client: Client::builder().timeout(TIMEOUT).build()?, asked })
     }
 
     /// The address of a path.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.url.trim_end_matches('/'))
+        format!("{}{path}", self.asked.url.trim_end_matches('/'))
     }
 
     /// Status and body.
     pub(crate) async fn answer(&self, request: RequestBuilder) -> Result<(StatusCode, Value), Failure> {
-        let request = request.header("X-Staff", format!("{};admin", self.staff));
+        let request = request.header("X-Staff", format!("{};admin", self.asked.staff));
         let response = request.send().await.map_err(|error| {
             // The error's own text repeats the URL, which may hold a password.
             let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };

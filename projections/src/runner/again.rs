@@ -29,8 +29,8 @@ impl<R: ReadModel> Committer<R> {
     /// Tries the orders that are to be tried again. What cannot be written now is tried at the next call.
     pub(super) async fn try_again(&mut self, log: &Arc<dyn Log>) -> Result<(), Error> {
         let aside = parking::places(self.store.db(), R::MODEL).await?;
-        let mut keys: HashSet<String> = std::mem::take(&mut self.again).into_iter().collect();
-        keys.retain(|key| aside.contains_key(key));
+        let keys: HashSet<String> = self.again.iter().filter(|key| aside.contains_key(*key)).cloned().collect();
+        let mut later = Vec::new();
         let mut from: HashMap<Partition, u64> = HashMap::new();
         for (partition, offset) in keys.iter().filter_map(|key| aside.get(key)) {
             let first = from.entry(*partition).or_insert(*offset);
@@ -46,15 +46,15 @@ impl<R: ReadModel> Committer<R> {
                 let since = aside.get(&key).map_or(0, |at| at.1);
                 let records: Vec<Decoded<R::Body>> = records.into_iter().filter(|record| record.offset >= since).map(decoded).collect();
                 match self.bring_back(partition, &key, records).await {
-                    // Somebody else has it, or it can still not be written: it stays as it is.
-                    Ok(Committed::Done | Committed::Moved) | Err(Error::Refused(_)) => {}
-                    Err(error) => {
-                        self.again.push(key);
-                        return Err(error);
-                    }
+                    // Where the database refuses what it missed it stays set aside.
+                    Ok(Committed::Done) | Err(Error::Refused(_)) => {}
+                    // Another runner has moved on meanwhile, and not brought this order back.
+                    Ok(Committed::Moved) => later.push(key),
+                    Err(error) => return Err(error),
                 }
             }
         }
+        self.again = later;
         Ok(())
     }
 
@@ -95,7 +95,10 @@ fn missed(
     while reader.position(partition) < stretch.end {
         for record in reader.poll(CHUNK, POLL).map_err(away)? {
             if record.offset < stretch.end && keys.contains(&record.key) {
-                missed.entry(record.key.clone()).or_default().push(record);
+                let records = missed.entry(record.key.clone()).or_default();
+                if records.len() <= RECORDS_LIMIT {
+                    records.push(record);
+                }
             }
         }
     }

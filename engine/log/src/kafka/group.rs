@@ -34,8 +34,6 @@ struct Context {
     changes: Mutex<Vec<Change>>,
     /// The session ran out, and no partition was given since.
     lost: AtomicBool,
-    /// It was in the group when it was last looked.
-    was_in: AtomicBool,
 }
 watched!(Context);
 
@@ -100,15 +98,6 @@ impl Group {
     /// Whether the group has changed and [`Group::changes`] would say so.
     pub(super) fn has_changes(&self) -> bool {
         !self.client.context().changes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    /// Takes note whether this worker is in the group; to be called before every round of polls. Once it is fenced its
-    /// membership is gone, and says nothing about before.
-    pub(super) fn look(&self) {
-        let is_in = native::membership(&self.client).is_some();
-        if self.client.client().fatal_error().is_none() {
-            self.client.context().was_in.store(is_in, Ordering::Release);
-        }
     }
 
     /// The next command of any partition.
@@ -194,10 +183,7 @@ impl Group {
         if let Some((code, reason)) = fatal {
             // A member whose session ran out joins again under its name, and where the coordinator has just changed it may
             // do so twice and fence itself. Whether there is another process it learns by joining once more.
-            // One that owned nothing is not told that its session ran out; it is only not in the group for a while.
-            let context = self.client.context();
-            let itself = context.lost.load(Ordering::Acquire) || !context.was_in.load(Ordering::Acquire);
-            if code == RDKafkaErrorCode::FencedInstanceId && !itself {
+            if code == RDKafkaErrorCode::FencedInstanceId && !self.client.context().lost.load(Ordering::Acquire) {
                 let text = format!(
                     "another process uses the same --instance and has taken the place of {}; give each process a name of its own",
                     self.name

@@ -106,7 +106,6 @@ impl Owner {
 
     /// Waits for commands of the partitions that are ours.
     fn take(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, Error> {
-        self.group.look();
         let mut records = Vec::new();
         let mut wait = timeout;
         while records.len() < max && !self.group.has_changes() {

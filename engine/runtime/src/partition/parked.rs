@@ -75,13 +75,22 @@ pub(super) fn reopen(state: &mut PartitionState, key: &str, offsets: &[u64]) -> 
     if let Some(order) = before.order.clone() {
         state.open.insert(id, order);
     }
-    for record in before.later.iter().filter(|record| !offsets.contains(&record.offset)) {
+    for record in &before.later {
         replay(state, record)?;
+        let why = match (state.parked.remove(key), offsets.contains(&record.offset)) {
+            (None, false) => continue,
+            (Some(Parked { order, .. }), true) => {
+                state.open.extend(order.map(|order| (id, order)));
+                continue;
+            }
+            (Some(again), false) => format!("record {} cannot be read either: {}", again.offset, again.reason),
+            // What was decided stays decided.
+            (None, true) => format!("record {} is understood and counts", record.offset),
+        };
+        state.open.remove(&id);
+        state.parked.insert(key.to_owned(), before);
+        return Ok(Err(why));
     }
-    if let Some(again) = state.parked.insert(key.to_owned(), before) {
-        return Ok(Err(format!("record {} cannot be read either: {}", again.offset, again.reason)));
-    }
-    state.parked.remove(key);
     // Ended before the record: nothing after it has put it where it belongs.
     if state.open.get(&id).is_some_and(|order| order.status().is_final())
         && let Some(order) = state.open.remove(&id)

@@ -71,6 +71,8 @@ fn an_order_that_was_set_aside_comes_back_when_an_engineer_says_what_does_not_co
     assert_eq!(status(&bed.ask(order, "seller", skip(&[1, 2]))), "forbidden");
     let OutcomeResult::Refused { detail, .. } = bed.ask(order, "admin", skip(&[1])) else { panic!("one of two is not enough") };
     assert!(detail.contains("record 2 cannot be read either"), "{detail}");
+    let OutcomeResult::Refused { detail, .. } = bed.ask(order, "admin", skip(&[1, 2, 3])) else { panic!("the model was attached") };
+    assert!(detail.contains("record 3 is understood and counts"), "{detail}");
     assert_eq!(status(&bed.ask(other, "admin", skip(&[1]))), "not_parked");
     let mut dry = bed.command(order, "admin", skip(&[1, 2]));
     dry.dry_run = true;

@@ -36,7 +36,7 @@ impl Skip {
             _ => Err(Refusal::field(
                 Code::Invalid,
                 "offsets",
-                &format!("must name 1 to {OFFSETS_LIMIT} records"),
+                format!("must name 1 to {OFFSETS_LIMIT} records"),
                 "Name the records that cannot be read, as `GET /mes/v1/gaps?cause=unreadable_record` gives them.",
             )),
         }
