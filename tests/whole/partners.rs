@@ -12,7 +12,7 @@ use crate::roles::{House, PATIENCE, Role, http};
 const ORDERS: &str = "/partner/v1/orders";
 
 /// A box of 10 × 10 × 2 mm as ASCII STL, in base64.
-fn box_file() -> String {
+pub(crate) fn box_file() -> String {
     let corner = |bits: usize| [(bits & 1) * 10, (bits >> 1 & 1) * 10, (bits >> 2 & 1) * 2];
     // Two triangles for each side, all seen from outside.
     let sides = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]];

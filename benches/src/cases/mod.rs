@@ -8,13 +8,14 @@ mod flood;
 mod restore;
 mod round_trip;
 mod size;
+mod webhooks;
 
 use crate::harness::{Outcome, Report, Settings};
 
 type Case = fn(&Settings, &mut Report) -> Outcome<()>;
 
 /// All cases by name, in the order in which they run.
-pub(crate) const ALL: [(&str, Case); 8] = [
+pub(crate) const ALL: [(&str, Case); 9] = [
     ("flood", flood::run),
     ("round-trip", round_trip::run),
     ("embedded", embedded::run),
@@ -22,5 +23,6 @@ pub(crate) const ALL: [(&str, Case); 8] = [
     ("restore", restore::run),
     ("failover", failover::run),
     ("audit", audit::run),
+    ("webhooks", webhooks::run),
     ("size", size::run),
 ];

@@ -5,6 +5,7 @@
 //! is answered as the first was.
 
 use atelier_schemas::{Actor, CommandData, TimeMs};
+use atelier_webhooks::signature;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use serde::Deserialize;
@@ -16,8 +17,8 @@ use crate::command::{Accepted, Ask, Refusals, Settled, Surroundings, carrier_com
 use crate::extract::{Terms, parse_json, read_all};
 use crate::problem::{Code, Problem, Refusal};
 use crate::read::store_refusal;
+use crate::stamp;
 use crate::validate::Check;
-use crate::{signature, stamp};
 
 /// The longest id of a message, in characters.
 const ID_MAX: usize = 200;

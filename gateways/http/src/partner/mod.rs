@@ -23,6 +23,7 @@ mod quota;
 mod reconcile;
 mod steps;
 mod uploads;
+mod webhooks;
 
 use atelier_partners::Caller;
 use atelier_schemas::Actor;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(keys::keys, key_create::create))
         .routes(routes!(key_revoke::revoke))
         .routes(routes!(command::command))
+        .merge(webhooks::routes())
         // Each body has a limit of its own where it is read.
         .layer(DefaultBodyLimit::disable())
 }

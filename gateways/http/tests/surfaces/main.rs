@@ -21,3 +21,4 @@ mod reads;
 mod served;
 mod staff;
 mod streams;
+mod webhooks;
