@@ -36,7 +36,7 @@ pub use crm::{CrmFilter, CrmOrder, CustomerView};
 pub use entries::{OrderEntry, OutcomeEntry};
 pub use error::Error;
 pub use feed::{FeedCursor, FeedEntry};
-pub use gaps::{BEHIND_AFTER, Behind, Cause, Gap, GapFilter, GapState, LastEvent, behind};
+pub use gaps::{BEHIND_AFTER, Behind, Cause, Gap, GapFilter, GapState, LastEvent, Looked, Undelivered, behind};
 pub use metrics::Metrics;
 pub use model::Model;
 pub use page::Page;

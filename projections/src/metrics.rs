@@ -75,17 +75,18 @@ impl Metrics {
         registry.register("projection_store_retries", "Batches tried again because the store was not reachable", metrics.retries.clone());
         registry.register(
             "atelier_gaps_open",
-            "Orders (or, for projection_behind, partitions of read models) with an open gap of the cause; absent while unknown",
+            "Orders (or, for projection_behind, partitions of read models) with an open gap of the cause; absent while unknown; \
+             webhook_undelivered is told by those who send, as webhook_undelivered",
             metrics.gaps_open.clone(),
         );
         metrics
     }
 
     /// The open gaps are counted, but for those of `unknown`.
-    pub(crate) fn gaps(&self, open: &BTreeMap<Cause, i64>, unknown: Option<Cause>) {
+    pub(crate) fn gaps(&self, open: &BTreeMap<Cause, i64>, unknown: &[Cause]) {
         for cause in Cause::ALL {
             let label = CauseLabel { cause: cause.as_str() };
-            if unknown == Some(cause) {
+            if unknown.contains(&cause) {
                 self.gaps_open.remove(&label);
             } else {
                 self.gaps_open.get_or_create(&label).set(open.get(&cause).copied().unwrap_or(0));

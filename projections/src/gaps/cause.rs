@@ -36,11 +36,13 @@ pub enum Cause {
     UnreadableRecord,
     /// A read model lacks records that have been in the log for longer than a limit.
     ProjectionBehind,
+    /// A message to the order's partner does not arrive.
+    WebhookUndelivered,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 14] = [
+    pub const ALL: [Cause; 15] = [
         Cause::NoAcceptance,
         Cause::LeaseExpired,
         Cause::PricingFailed,
@@ -55,6 +57,7 @@ impl Cause {
         Cause::OrderLate,
         Cause::UnreadableRecord,
         Cause::ProjectionBehind,
+        Cause::WebhookUndelivered,
     ];
 
     /// The name, as it stands in answers, tables and metrics.
@@ -74,6 +77,7 @@ impl Cause {
             Cause::OrderLate => "order_late",
             Cause::UnreadableRecord => "unreadable_record",
             Cause::ProjectionBehind => "projection_behind",
+            Cause::WebhookUndelivered => "webhook_undelivered",
         }
     }
 
@@ -94,12 +98,13 @@ impl Cause {
             Cause::OrderLate => "the order ends",
             Cause::UnreadableRecord => "every record can be read",
             Cause::ProjectionBehind => "the read model follows the log",
+            Cause::WebhookUndelivered => "the partner's endpoint takes the message",
         }
     }
 
     /// Found when somebody asks, not written into the ledger.
     pub(super) const fn is_derived(self) -> bool {
-        matches!(self, Cause::UnreadableRecord | Cause::ProjectionBehind)
+        matches!(self, Cause::UnreadableRecord | Cause::ProjectionBehind | Cause::WebhookUndelivered)
     }
 
     /// What of an order in `stage` needs a person, as a cause. A stage without a row here does not

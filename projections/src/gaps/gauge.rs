@@ -7,7 +7,7 @@ use atelier_log::Log;
 use atelier_schemas::TimeMs;
 use tokio::sync::watch;
 
-use super::{BEHIND_AFTER, Behind, Cause, behind};
+use super::{BEHIND_AFTER, Behind, Cause, Looked, behind};
 use crate::{Error, Metrics, Queries, Store};
 
 const EVERY: Duration = Duration::from_secs(5);
@@ -17,9 +17,11 @@ pub(crate) async fn keep_counting(store: Store, log: Arc<dyn Log>, metrics: Metr
     let queries = store.queries();
     loop {
         let found = found_behind(&queries, log.clone()).await;
-        let unknown = found.is_err().then_some(Cause::ProjectionBehind);
-        match queries.open_gaps(&found.unwrap_or_default()).await {
-            Ok(open) => metrics.gaps(&open, unknown),
+        // What does not arrive is seen in the webhooks' store, and told by those who send.
+        let mut unknown = vec![Cause::WebhookUndelivered];
+        unknown.extend(found.is_err().then_some(Cause::ProjectionBehind));
+        match queries.open_gaps(&Looked { behind: found.unwrap_or_default(), ..Looked::default() }).await {
+            Ok(open) => metrics.gaps(&open, &unknown),
             Err(_) => metrics.gaps_are_unknown(),
         }
         // An error says that nobody is left to stop it, which is a stop.

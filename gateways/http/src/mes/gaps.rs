@@ -1,6 +1,6 @@
 //! `GET /mes/v1/gaps`: orders that do not move or got lost.
 
-use atelier_projections::{Behind, Cause, Gap, GapFilter, behind};
+use atelier_projections::{Behind, Cause, Gap, GapFilter, Looked, behind};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,7 +18,8 @@ pub(crate) struct Gaps {
     items: Vec<Gap>,
     /// Give it back as `cursor` for the next part; null at the end.
     next: Option<String>,
-    /// Causes nobody could look for just now, because the log does not answer. Empty: nothing is left out.
+    /// Causes nobody could look for just now, because the log or the webhooks' store does
+    /// not answer. Empty: nothing is left out.
     unknown: Vec<Cause>,
 }
 
@@ -40,17 +41,23 @@ pub(crate) async fn gaps(
     AnyStaff(actor): AnyStaff,
     Query(filter): Query<GapFilter>,
 ) -> Result<axum::Json<Gaps>, Refusal> {
-    let (behind, unknown) = match filter.asks_for(Cause::ProjectionBehind) {
-        true => match found_behind(&gateway).await {
-            Ok(behind) => (behind, Vec::new()),
+    let (mut looked, mut unknown) = (Looked::default(), Vec::new());
+    if filter.asks_for(Cause::ProjectionBehind) {
+        match found_behind(&gateway).await {
+            Ok(behind) => looked.behind = behind,
             Err(error) => {
                 tracing::warn!(error, "nobody can tell which read models are behind");
-                (Vec::new(), vec![Cause::ProjectionBehind])
+                unknown.push(Cause::ProjectionBehind);
             }
-        },
-        false => (Vec::new(), Vec::new()),
-    };
-    let page = gateway.app.queries.gaps(&filter, &actor.role, &behind).await.map_err(store_refusal)?;
+        }
+    }
+    if filter.asks_for(Cause::WebhookUndelivered) {
+        match gateway.undelivered().await {
+            Ok(undelivered) => looked.undelivered = undelivered,
+            Err(_) => unknown.push(Cause::WebhookUndelivered),
+        }
+    }
+    let page = gateway.app.queries.gaps(&filter, &actor.role, &looked).await.map_err(store_refusal)?;
     Ok(axum::Json(Gaps { items: page.items, next: page.next, unknown }))
 }
 
