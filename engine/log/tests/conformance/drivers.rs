@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use atelier_log::{CommandRecord, CommitError, Error, Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Subscription, Transaction};
+use atelier_log::{
+    CommandRecord, CommitError, Error, Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Subscription, Transaction,
+};
 use atelier_schemas::Topic;
 use tokio::runtime::Runtime;
 
