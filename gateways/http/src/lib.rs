@@ -38,6 +38,7 @@ mod partner;
 mod shop;
 
 pub use app::App;
+pub use carrier::follow_parcels;
 pub use command::{Accepted, Pending, order_id_of};
 pub use config::{Config, Error, Secret, StaffPolicy};
 pub use events::PublishedEvent;

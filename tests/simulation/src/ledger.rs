@@ -197,7 +197,8 @@ impl Entry {
             | EventData::OrderResumed { .. }
             | EventData::OrderDelivered { .. }
             | EventData::DeadlineMissed { .. }
-            | EventData::RecordsSkipped { .. } => self.stage,
+            | EventData::RecordsSkipped { .. }
+            | EventData::ClockAdvanced { .. } => self.stage,
         };
         match &event.data {
             EventData::PricingRequested { attempt, .. } => (self.attempt, self.lease) = (*attempt, None),
