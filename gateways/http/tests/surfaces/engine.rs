@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use atelier_log::{Log, Membership, NewRecord, Partition, Polled, Record, Transaction};
+use atelier_log::{CommandRecord, Log, Membership, NewRecord, Partition, Polled, Transaction};
 use atelier_schemas::{After, Command, CommandData, Event, EventData, Framed, Outcome, OutcomeResult, Topic};
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ struct Order {
     seen: HashMap<Uuid, (CommandData, OutcomeResult)>,
 }
 
-fn decided(orders: &mut HashMap<Uuid, Order>, record: &Record, now: i64) -> Transaction {
+fn decided(orders: &mut HashMap<Uuid, Order>, record: &CommandRecord, now: i64) -> Transaction {
     let command = Command::decode(&record.payload).expect("the gateway writes commands");
     let partition = record.partition;
     let mut transaction = Transaction { partition, records: Vec::new(), next_command: record.offset + 1 };
