@@ -9,13 +9,14 @@ mod neighbour;
 mod restore;
 mod round_trip;
 mod size;
+mod webhooks;
 
 use crate::harness::{Outcome, Report, Settings};
 
 type Case = fn(&Settings, &mut Report) -> Outcome<()>;
 
 /// All cases by name, in the order in which they run.
-pub(crate) const ALL: [(&str, Case); 9] = [
+pub(crate) const ALL: [(&str, Case); 10] = [
     ("flood", flood::run),
     ("round-trip", round_trip::run),
     ("embedded", embedded::run),
@@ -24,5 +25,6 @@ pub(crate) const ALL: [(&str, Case); 9] = [
     ("restore", restore::run),
     ("failover", failover::run),
     ("audit", audit::run),
+    ("webhooks", webhooks::run),
     ("size", size::run),
 ];

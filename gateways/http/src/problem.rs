@@ -94,6 +94,9 @@ codes! {
     Unauthenticated  "unauthenticated"        UNAUTHORIZED           "Say who you are";
     UnknownParcel    "unknown_parcel"         NOT_FOUND              "No order has this parcel";
     UnknownRecord    "unknown_record"         NOT_FOUND              "There is no such record";
+    UnknownEndpoint  "unknown_endpoint"       NOT_FOUND              "There is no such endpoint";
+    TooManyEndpoints "too_many_endpoints"     CONFLICT               "As many endpoints as there may be";
+    EndpointDisabled "endpoint_disabled"      CONFLICT               "The endpoint is disabled";
     UnknownCommand   "unknown_command"        NOT_FOUND              "There is no such command";
     NoPreview        "no_preview"             NOT_FOUND              "There is no preview";
     NothingToDo      "nothing_to_do"          NOT_FOUND              "There is nothing to do";

@@ -7,6 +7,7 @@
 
 use atelier_partners::Waiting;
 use atelier_schemas::TimeMs;
+use atelier_webhooks::signature;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -20,8 +21,8 @@ use crate::command::{Accepted, Refusals};
 use crate::extract::{Terms, parse_json, read_all};
 use crate::problem::{Code, Problem, Refusal};
 use crate::read::store_refusal;
+use crate::stamp;
 use crate::validate::Check;
-use crate::{signature, stamp};
 
 /// How long a carrier whose message is not taken waits before it sends it again.
 const LATER_S: u32 = 60;

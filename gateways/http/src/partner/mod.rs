@@ -25,6 +25,7 @@ mod sandbox_advance;
 mod sandbox_clock;
 mod steps;
 mod uploads;
+mod webhooks;
 
 use atelier_partners::Caller;
 use atelier_schemas::Actor;
@@ -53,6 +54,7 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(keys::keys, key_create::create))
         .routes(routes!(key_revoke::revoke))
         .routes(routes!(command::command))
+        .merge(webhooks::routes())
         // Each body has a limit of its own where it is read.
         .layer(DefaultBodyLimit::disable())
 }

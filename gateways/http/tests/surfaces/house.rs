@@ -14,6 +14,7 @@ use atelier_partners::key::RANDOM_BYTES;
 use atelier_partners::{Accounts, Mode};
 use atelier_projections::{Model, Runner, RunnerHandle, Store};
 use atelier_schemas::Topic;
+use atelier_webhooks::{Endpoints, Guard, Sender};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
@@ -92,6 +93,16 @@ impl House {
             ..Config::default()
         };
         change(&mut config);
+        let address = format!("sqlite:{}/webhooks.sqlite", folder.path().display());
+        let webhooks = atelier_store::Store::open(&address, &atelier_webhooks::SCHEMA).await.expect("a store");
+        let guard = Guard::new(vec!["127.0.0.0/8".parse().expect("a network")]);
+        let webhooks = Endpoints::new(
+            webhooks,
+            Sender::new(guard, &[]).expect("Mozilla's roots"),
+            Arc::new(|| NOW_MS),
+            Arc::new(Uuid::new_v4),
+            Arc::new(|| [7; 32]),
+        );
         let blobs = Blobs::in_memory();
         let accounts = Accounts::open(&format!("sqlite:{}/partners.sqlite", folder.path().display())).await.expect("accounts");
         let keys = AtomicU64::new(1);
@@ -101,6 +112,7 @@ impl House {
             client: Client::start(log.clone()).expect("the log is there"),
             queries,
             accounts: accounts.clone(),
+            webhooks,
             blobs: blobs.clone(),
             random: Arc::new(move || random(keys.fetch_add(1, Ordering::SeqCst))),
             clock: Arc::new({

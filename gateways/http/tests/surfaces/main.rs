@@ -22,3 +22,4 @@ mod reads;
 mod served;
 mod staff;
 mod streams;
+mod webhooks;
