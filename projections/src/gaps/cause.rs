@@ -34,13 +34,15 @@ pub enum Cause {
     OrderLate,
     /// A read model could not understand a record and has set the order aside.
     UnreadableRecord,
+    /// A carrier has delivered a parcel that no order was shipped with.
+    UnknownParcel,
     /// A read model lacks records that have been in the log for longer than a limit.
     ProjectionBehind,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 14] = [
+    pub const ALL: [Cause; 15] = [
         Cause::NoAcceptance,
         Cause::LeaseExpired,
         Cause::PricingFailed,
@@ -54,6 +56,7 @@ impl Cause {
         Cause::NoCarrierMessage,
         Cause::OrderLate,
         Cause::UnreadableRecord,
+        Cause::UnknownParcel,
         Cause::ProjectionBehind,
     ];
 
@@ -73,6 +76,7 @@ impl Cause {
             Cause::NoCarrierMessage => "no_carrier_message",
             Cause::OrderLate => "order_late",
             Cause::UnreadableRecord => "unreadable_record",
+            Cause::UnknownParcel => "unknown_parcel",
             Cause::ProjectionBehind => "projection_behind",
         }
     }
@@ -93,13 +97,14 @@ impl Cause {
             Cause::NoCarrierMessage => "the carrier tells that it has delivered",
             Cause::OrderLate => "the order ends",
             Cause::UnreadableRecord => "every record can be read",
+            Cause::UnknownParcel => "an order is shipped with this parcel",
             Cause::ProjectionBehind => "the read model follows the log",
         }
     }
 
     /// Found when somebody asks, not written into the ledger.
     pub(super) const fn is_derived(self) -> bool {
-        matches!(self, Cause::UnreadableRecord | Cause::ProjectionBehind)
+        matches!(self, Cause::UnreadableRecord | Cause::UnknownParcel | Cause::ProjectionBehind)
     }
 
     /// What of an order in `stage` needs a person, as a cause. A stage without a row here does not

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Cause;
-use super::derived::{Behind, of_behind, of_parked};
+use super::derived::{Behind, Found, of_behind, of_parcels, of_parked};
 use super::row::{GAPS, GapRow};
 use super::view::{Gap, GapFilter, GapState};
 use crate::page::{Cursor, Page, limit, one_more, page};
@@ -14,17 +14,16 @@ use atelier_store::{Columns, Select, Value};
 const LIST: char = 'g';
 
 impl Queries {
-    /// Gaps, the one opened first first, as `role` reads them (what it may do about each). `behind` are the
-    /// read models found behind just now ([`super::behind`]); the asker finds them, because that takes the
-    /// log. A gap that opens or closes while somebody pages comes and goes with it.
+    /// Gaps, the one opened first first, as `role` reads them (what it may do about each). `besides` is
+    /// what only the asker can find: what is behind ([`super::behind`]) takes the log, deliveries lie with the accounts. A gap that opens or closes while somebody pages comes and goes with it.
     ///
     /// # Errors
     /// [`Error::BadCursor`], [`Error::Unavailable`].
-    pub async fn gaps(&self, filter: &GapFilter, role: &str, behind: &[Behind]) -> Result<Page<Gap>, Error> {
+    pub async fn gaps(&self, filter: &GapFilter, role: &str, besides: &Found) -> Result<Page<Gap>, Error> {
         let limit = limit(filter.limit);
         let after = filter.cursor.as_deref().map(|cursor| Cursor::decode(cursor, LIST)).transpose()?;
         let mut found = self.written(filter, role, after, limit).await?;
-        for (key, gap) in self.derived(filter, behind).await? {
+        for (key, gap) in self.derived(filter, besides).await? {
             if after.is_none_or(|after| (key.rank, key.id) > (after.rank, after.id)) {
                 found.push((key, gap));
             }
@@ -86,7 +85,7 @@ impl Queries {
     }
 
     /// Those that are found by looking.
-    async fn derived(&self, filter: &GapFilter, behind: &[Behind]) -> Result<Vec<(Cursor, Gap)>, Error> {
+    async fn derived(&self, filter: &GapFilter, besides: &Found) -> Result<Vec<(Cursor, Gap)>, Error> {
         let mut found = Vec::new();
         // They go when what they are about is repaired, and nothing is written down of it.
         if filter.state == GapState::Closed {
@@ -96,10 +95,13 @@ impl Queries {
             found.extend(of_parked(&self.store).await?);
         }
         if filter.asks_for(Cause::ProjectionBehind) {
-            found.extend(of_behind(behind));
+            found.extend(of_behind(&besides.behind));
+        }
+        if filter.asks_for(Cause::UnknownParcel) {
+            found.extend(of_parcels(&besides.parcels));
         }
         found.retain(|(key, gap)| {
-            filter.holder.is_none()
+            filter.holder.as_ref().is_none_or(|holder| gap.holder.as_ref() == Some(holder))
                 && filter.status.is_none_or(|status| gap.status.as_deref() == Some(status.as_str()))
                 && filter.channel.is_none_or(|channel| gap.channel.as_deref() == Some(channel.as_str()))
                 && filter.order.is_none_or(|order| gap.order_id == Some(order.to_string()))

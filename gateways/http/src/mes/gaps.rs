@@ -1,6 +1,7 @@
 //! `GET /mes/v1/gaps`: orders that do not move or got lost.
 
-use atelier_projections::{Behind, Cause, Gap, GapFilter, behind};
+use atelier_partners::Waiting;
+use atelier_projections::{Behind, Cause, Found, Gap, GapFilter, UnknownParcel, behind};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +12,9 @@ use crate::extract::{AnyStaff, Query};
 use crate::problem::{Problem, Refusal};
 use crate::read::store_refusal;
 
+/// Deliveries of unknown parcels that are listed, first come first.
+const PARCELS_MAX: u32 = 1000;
+
 /// A part of the ledger.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Gaps {
@@ -18,7 +22,7 @@ pub(crate) struct Gaps {
     items: Vec<Gap>,
     /// Give it back as `cursor` for the next part; null at the end.
     next: Option<String>,
-    /// Causes nobody could look for just now, because the log does not answer. Empty: nothing is left out.
+    /// Causes nobody could look for just now, because the log or the accounts do not answer. Empty: nothing is left out.
     unknown: Vec<Cause>,
 }
 
@@ -40,18 +44,33 @@ pub(crate) async fn gaps(
     AnyStaff(actor): AnyStaff,
     Query(filter): Query<GapFilter>,
 ) -> Result<axum::Json<Gaps>, Refusal> {
-    let (behind, unknown) = match filter.asks_for(Cause::ProjectionBehind) {
-        true => match found_behind(&gateway).await {
-            Ok(behind) => (behind, Vec::new()),
+    let mut unknown = Vec::new();
+    let mut besides = Found::default();
+    if filter.asks_for(Cause::ProjectionBehind) {
+        match found_behind(&gateway).await {
+            Ok(behind) => besides.behind = behind,
             Err(error) => {
                 tracing::warn!(error, "nobody can tell which read models are behind");
-                (Vec::new(), vec![Cause::ProjectionBehind])
+                unknown.push(Cause::ProjectionBehind);
             }
-        },
-        false => (Vec::new(), Vec::new()),
-    };
-    let page = gateway.app.queries.gaps(&filter, &actor.role, &behind).await.map_err(store_refusal)?;
+        }
+    }
+    if filter.asks_for(Cause::UnknownParcel) {
+        match gateway.app.accounts.waiting_deliveries(None, PARCELS_MAX).await {
+            Ok(waiting) => besides.parcels = waiting.into_iter().map(parcel).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "nobody can tell which parcels are unknown");
+                unknown.push(Cause::UnknownParcel);
+            }
+        }
+    }
+    let page = gateway.app.queries.gaps(&filter, &actor.role, &besides).await.map_err(store_refusal)?;
     Ok(axum::Json(Gaps { items: page.items, next: page.next, unknown }))
+}
+
+fn parcel(waiting: Waiting) -> UnknownParcel {
+    let Waiting { carrier, tracking, message_id, received_at, .. } = waiting;
+    UnknownParcel { carrier, tracking, message_id, since: received_at }
 }
 
 /// Reads the log, on a thread of its own that keeps its place among the readers until it ends.
