@@ -101,7 +101,7 @@ union! {
     /// The branches of `Event.data`.
     #[allow(missing_docs)]
     pub enum EventData {
-        OrderCreated { channel: String, client: String, #[serde(default)] reference: Option<String>, #[serde(default)] customer: Option<Customer>, item: Item },
+        OrderCreated { channel: String, client: String, #[serde(default)] reference: Option<String>, #[serde(default)] customer: Option<Customer>, item: Item, #[serde(default)] sandbox: bool },
         ModelAttached { model: Model },
         OrderSubmitted {},
         PricingRequested { attempt: i32, cause: String },
@@ -129,6 +129,7 @@ union! {
         TermsAgreed { approve_up_to: Money },
         OrderAmended { #[serde(default)] item: Option<Item>, #[serde(default)] model: Option<Model> },
         RecordsSkipped { offsets: Vec<i64>, reason: String },
+        ClockAdvanced { by_ms: TimeMs },
     }
 }
 

@@ -63,7 +63,7 @@ union! {
         },
         Refused {
             /// `unknown_order`, `not_allowed`, `held`, `version`, `invalid`, `key_reused`, `stale_attempt`,
-            /// `not_holder`, `forbidden`, `too_large`, `unreadable`, `parked`.
+            /// `not_holder`, `forbidden`, `sandbox_order`, `live_order`, `too_large`, `unreadable`, `parked`.
             code: W,
             /// What happened, for people.
             detail: String,

@@ -5,6 +5,7 @@ mod audit;
 mod embedded;
 mod failover;
 mod flood;
+mod neighbour;
 mod restore;
 mod round_trip;
 mod size;
@@ -15,11 +16,12 @@ use crate::harness::{Outcome, Report, Settings};
 type Case = fn(&Settings, &mut Report) -> Outcome<()>;
 
 /// All cases by name, in the order in which they run.
-pub(crate) const ALL: [(&str, Case); 9] = [
+pub(crate) const ALL: [(&str, Case); 10] = [
     ("flood", flood::run),
     ("round-trip", round_trip::run),
     ("embedded", embedded::run),
     ("accept", accept::run),
+    ("neighbour", neighbour::run),
     ("restore", restore::run),
     ("failover", failover::run),
     ("audit", audit::run),

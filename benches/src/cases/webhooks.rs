@@ -176,6 +176,7 @@ impl House {
             reference: Some(format!("ref-{number}")),
             customer: None,
             item: Item { material: "silver-925".into(), quantity: 1, finish: "polished".into() },
+            sandbox: false,
         };
         let event = Event {
             event_id: Uuid::new_v5(&order_id, b"1"),

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use atelier_projections::{BEHIND_AFTER, Gap, GapFilter, GapState, Looked, Queries, behind};
+use atelier_partners::{WAITING_MAX, Waiting};
+use atelier_projections::{BEHIND_AFTER, Found, Gap, GapFilter, GapState, Queries, UnknownParcel, behind};
 
 use crate::Failure;
 use crate::cli::GapsArgs;
@@ -24,18 +25,20 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     let queries = wiring::store(settings).await?.queries();
     let (progress, now) = (queries.progress().await?, (wiring::clock())());
     let behind = tokio::task::spawn_blocking(move || behind(log.as_ref(), &progress, now, BEHIND_AFTER)).await??;
+    let limit = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
+    let waiting = wiring::accounts(settings).await?.waiting_deliveries(None, limit).await?;
     let undelivered = match wiring::webhooks_store_if_any(settings).await? {
         Some(store) => atelier_webhooks::undelivered(&store, now, settings.webhook_late_ms()).await?,
         None => Vec::new(),
     };
-    let looked = Looked { behind, undelivered };
+    let found = Found { behind, parcels: waiting.into_iter().map(parcel).collect(), undelivered };
     let state = match (args.closed, args.all) {
         (true, _) => GapState::Closed,
         (_, true) => GapState::All,
         _ => GapState::Open,
     };
     let filter = GapFilter { state, cause: args.cause, order: args.order, ..GapFilter::default() };
-    let (gaps, more) = listed(&queries, &filter, &looked, args.limit as usize).await?;
+    let (gaps, more) = listed(&queries, &filter, &found, args.limit as usize).await?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&serde_json::json!({"gaps": gaps, "more": more}))?)?;
@@ -44,16 +47,21 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     }
     // Those listed may all be closed, and an open one behind the limit.
     let open = GapFilter { state: GapState::Open, limit: Some(1), ..filter };
-    let any_open = state != GapState::Closed && !queries.gaps(&open, ROLE, &looked).await?.items.is_empty();
+    let any_open = state != GapState::Closed && !queries.gaps(&open, ROLE, &found).await?.items.is_empty();
     Ok(if any_open { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
+fn parcel(waiting: Waiting) -> UnknownParcel {
+    let Waiting { carrier, tracking, message_id, received_at, .. } = waiting;
+    UnknownParcel { carrier, tracking, message_id, since: received_at }
+}
+
 /// The first `limit` gaps, and whether there are more.
-async fn listed(queries: &Queries, filter: &GapFilter, looked: &Looked, limit: usize) -> Result<(Vec<Gap>, bool), Failure> {
+async fn listed(queries: &Queries, filter: &GapFilter, found: &Found, limit: usize) -> Result<(Vec<Gap>, bool), Failure> {
     let mut filter = GapFilter { limit: Some(PAGE), ..filter.clone() };
     let mut gaps = Vec::new();
     loop {
-        let page = queries.gaps(&filter, ROLE, looked).await?;
+        let page = queries.gaps(&filter, ROLE, found).await?;
         gaps.extend(page.items);
         filter.cursor = page.next;
         if gaps.len() >= limit || filter.cursor.is_none() {

@@ -38,6 +38,7 @@ mod shop;
 
 pub use app::App;
 pub use atelier_webhooks::{Secret, signature};
+pub use carrier::follow_parcels;
 pub use command::{Accepted, Pending, order_id_of};
 pub use config::{Config, Error, StaffPolicy};
 pub use events::PublishedEvent;

@@ -4,6 +4,8 @@ use atelier_schemas::{Event, EventData, Money, TimeMs};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::account;
+
 /// The types of entries.
 pub const TYPES: [&str; 6] =
     ["order.created", "order.status_changed", "order.price_changed", "order.held", "order.resumed", "order.amended"];
@@ -13,7 +15,7 @@ pub const TYPES: [&str; 6] =
 pub struct Seen {
     /// The order.
     pub order_id: Uuid,
-    /// Whose it is.
+    /// Whose it is, as [`account`] names it: a partner's sandbox is somebody else.
     pub partner: String,
     /// The partner's own name for it.
     pub reference: Option<String>,
@@ -51,9 +53,9 @@ impl Seen {
     /// for orders of other channels.
     pub fn created(event: &Event) -> Option<Self> {
         match &event.data {
-            EventData::OrderCreated { channel, client, reference, .. } if channel == "partner" => Some(Self {
+            EventData::OrderCreated { channel, client, reference, sandbox, .. } if channel == "partner" => Some(Self {
                 order_id: event.order_id,
-                partner: client.clone(),
+                partner: account(client, *sandbox),
                 reference: reference.clone(),
                 version: 0,
                 seen_version: 0,

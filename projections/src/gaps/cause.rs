@@ -34,6 +34,8 @@ pub enum Cause {
     OrderLate,
     /// A read model could not understand a record and has set the order aside.
     UnreadableRecord,
+    /// A carrier has delivered a parcel that no order was shipped with.
+    UnknownParcel,
     /// A read model lacks records that have been in the log for longer than a limit.
     ProjectionBehind,
     /// A message to the order's partner does not arrive.
@@ -42,7 +44,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 15] = [
+    pub const ALL: [Cause; 16] = [
         Cause::NoAcceptance,
         Cause::LeaseExpired,
         Cause::PricingFailed,
@@ -56,6 +58,7 @@ impl Cause {
         Cause::NoCarrierMessage,
         Cause::OrderLate,
         Cause::UnreadableRecord,
+        Cause::UnknownParcel,
         Cause::ProjectionBehind,
         Cause::WebhookUndelivered,
     ];
@@ -76,6 +79,7 @@ impl Cause {
             Cause::NoCarrierMessage => "no_carrier_message",
             Cause::OrderLate => "order_late",
             Cause::UnreadableRecord => "unreadable_record",
+            Cause::UnknownParcel => "unknown_parcel",
             Cause::ProjectionBehind => "projection_behind",
             Cause::WebhookUndelivered => "webhook_undelivered",
         }
@@ -97,6 +101,7 @@ impl Cause {
             Cause::NoCarrierMessage => "the carrier tells that it has delivered",
             Cause::OrderLate => "the order ends",
             Cause::UnreadableRecord => "every record can be read",
+            Cause::UnknownParcel => "an order is shipped with this parcel",
             Cause::ProjectionBehind => "the read model follows the log",
             Cause::WebhookUndelivered => "the partner's endpoint takes the message",
         }
@@ -104,7 +109,7 @@ impl Cause {
 
     /// Found when somebody asks, not written into the ledger.
     pub(super) const fn is_derived(self) -> bool {
-        matches!(self, Cause::UnreadableRecord | Cause::ProjectionBehind | Cause::WebhookUndelivered)
+        matches!(self, Cause::UnreadableRecord | Cause::UnknownParcel | Cause::ProjectionBehind | Cause::WebhookUndelivered)
     }
 
     /// What of an order in `stage` needs a person, as a cause. A stage without a row here does not

@@ -1,4 +1,5 @@
-//! Gaps that are found by looking: records set aside, read models that lack records, messages that do not arrive.
+//! Gaps that are found by looking: records set aside, parcels nobody knows, read models that lack records, messages
+//! that do not arrive.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -25,6 +26,30 @@ const LOOKED_UP: usize = 200;
 const LOOK_FOR: Duration = Duration::from_secs(5);
 /// And how long it waits for the log at once.
 const POLL: Duration = Duration::from_millis(200);
+
+/// What the asker has found besides the read models' tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Read models that lack records.
+    pub behind: Vec<Behind>,
+    /// Deliveries that wait for their parcels.
+    pub parcels: Vec<UnknownParcel>,
+    /// Messages that do not arrive at partners.
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// A delivery of a parcel that no order was shipped with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownParcel {
+    /// Who delivered it.
+    pub carrier: String,
+    /// The carrier's number of it.
+    pub tracking: String,
+    /// The carrier's id of its message.
+    pub message_id: String,
+    /// When the message came.
+    pub since: TimeMs,
+}
 
 /// A partition of a read model that lacks records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,15 +79,6 @@ pub struct Undelivered {
     pub detail: String,
     /// What may be done.
     pub allowed: Vec<String>,
-}
-
-/// What somebody who asks for gaps has found outside the read models just now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
-    /// By [`behind`].
-    pub behind: Vec<Behind>,
-    /// In the webhooks' store.
-    pub undelivered: Vec<Undelivered>,
 }
 
 /// Finds the read models that lack a record the log took more than `limit` before `now`, given how far
@@ -119,6 +135,18 @@ fn first_record(log: &dyn Log, topic: Topic, partition: Partition, next: u64, en
 
 fn away(error: atelier_log::Error) -> Error {
     Error::Unavailable(error.to_string())
+}
+
+/// One gap per message.
+pub(super) fn of_parcels(parcels: &[UnknownParcel]) -> impl Iterator<Item = (Cursor, Gap)> {
+    parcels.iter().map(|UnknownParcel { carrier, tracking, message_id, since }| {
+        let gap = derived(Cause::UnknownParcel, *since, &format!("{carrier}/{message_id}"));
+        let detail = format!(
+            "{carrier} says that it delivered parcel {tracking}, and no order was shipped with it: ship the order under that number, \
+             which closes it, or clear it with the carrier"
+        );
+        (Cursor { rank: *since, id: gap.gap_id }, Gap { holder: Some(carrier.clone()), detail: Some(detail), ..gap })
+    })
 }
 
 /// One gap per partition.

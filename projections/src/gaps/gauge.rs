@@ -7,7 +7,7 @@ use atelier_log::Log;
 use atelier_schemas::TimeMs;
 use tokio::sync::watch;
 
-use super::{BEHIND_AFTER, Behind, Cause, Looked, behind};
+use super::{BEHIND_AFTER, Behind, Cause, Found, behind};
 use crate::{Error, Metrics, Queries, Store};
 
 const EVERY: Duration = Duration::from_secs(5);
@@ -17,10 +17,10 @@ pub(crate) async fn keep_counting(store: Store, log: Arc<dyn Log>, metrics: Metr
     let queries = store.queries();
     loop {
         let found = found_behind(&queries, log.clone()).await;
-        // What does not arrive is seen in the webhooks' store, and told by those who send.
-        let mut unknown = vec![Cause::WebhookUndelivered];
+        // Not seen from here: parcels wait with the accounts; what does not arrive is told by those who send.
+        let mut unknown = vec![Cause::UnknownParcel, Cause::WebhookUndelivered];
         unknown.extend(found.is_err().then_some(Cause::ProjectionBehind));
-        match queries.open_gaps(&Looked { behind: found.unwrap_or_default(), ..Looked::default() }).await {
+        match queries.open_gaps(&Found { behind: found.unwrap_or_default(), ..Found::default() }).await {
             Ok(open) => metrics.gaps(&open, &unknown),
             Err(_) => metrics.gaps_are_unknown(),
         }

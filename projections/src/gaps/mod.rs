@@ -5,9 +5,10 @@
 //! else, so the ledger needs no clock and comes back from the log as it was. An order is in the sellers'
 //! list of attention exactly while it has a gap open here.
 //!
-//! Three causes are not about a step of an order and are found when somebody asks: a record no read model
-//! could understand (`parked`), a read model that lacks records of the log (`offsets`), and messages that do
-//! not arrive at a partner (in the webhooks' store, so the asker brings them); see `derived.rs`.
+//! Four causes are not about a step of an order and are found when somebody asks: a record no read model
+//! could understand (`parked`), a delivery of a parcel nobody knows (kept with the accounts), a read model that
+//! lacks records of the log (`offsets`), and messages that do not arrive at a partner (in the webhooks' store); see
+//! `derived.rs`.
 
 mod apply;
 mod cause;
@@ -20,6 +21,6 @@ mod view;
 pub(crate) use apply::Gaps;
 pub(crate) use cause::causes;
 pub use cause::{Cause, UnknownCause};
-pub use derived::{BEHIND_AFTER, Behind, Looked, Undelivered, behind};
+pub use derived::{BEHIND_AFTER, Behind, Found, Undelivered, UnknownParcel, behind};
 pub(crate) use gauge::keep_counting;
 pub use view::{Gap, GapFilter, GapState, LastEvent};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Cause;
-use super::derived::{Looked, of_behind, of_parked, of_undelivered};
+use super::derived::{Found, of_behind, of_parcels, of_parked, of_undelivered};
 use super::row::{GAPS, GapRow};
 use super::view::{Gap, GapFilter, GapState};
 use crate::page::{Cursor, Page, limit, one_more, page};
@@ -14,16 +14,17 @@ use atelier_store::{Columns, Select, Value};
 const LIST: char = 'g';
 
 impl Queries {
-    /// Gaps, the one opened first first, as `role` reads them (what it may do about each). `looked` is
-    /// what the asker has found just now, because that takes the log and the webhooks' store. A gap that opens or closes while somebody pages comes and goes with it.
+    /// Gaps, the one opened first first, as `role` reads them (what it may do about each). `besides` is
+    /// what only the asker can find: what is behind ([`super::behind`]) takes the log, deliveries lie
+    /// with the accounts, messages with the webhooks. A gap that opens or closes while somebody pages comes and goes with it.
     ///
     /// # Errors
     /// [`Error::BadCursor`], [`Error::Unavailable`].
-    pub async fn gaps(&self, filter: &GapFilter, role: &str, looked: &Looked) -> Result<Page<Gap>, Error> {
+    pub async fn gaps(&self, filter: &GapFilter, role: &str, besides: &Found) -> Result<Page<Gap>, Error> {
         let limit = limit(filter.limit);
         let after = filter.cursor.as_deref().map(|cursor| Cursor::decode(cursor, LIST)).transpose()?;
         let mut found = self.written(filter, role, after, limit).await?;
-        for (key, gap) in self.derived(filter, looked).await? {
+        for (key, gap) in self.derived(filter, besides).await? {
             if after.is_none_or(|after| (key.rank, key.id) > (after.rank, after.id)) {
                 found.push((key, gap));
             }
@@ -36,7 +37,7 @@ impl Queries {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn open_gaps(&self, looked: &Looked) -> Result<BTreeMap<Cause, i64>, Error> {
+    pub async fn open_gaps(&self, besides: &Found) -> Result<BTreeMap<Cause, i64>, Error> {
         let rows = Select::text("SELECT cause, COUNT(*) FROM gaps WHERE closed_at IS NULL GROUP BY cause").all(self.store.db()).await?;
         let mut open = BTreeMap::new();
         for row in &rows {
@@ -47,7 +48,7 @@ impl Queries {
         }
         let parked = Select::text("SELECT COUNT(DISTINCT record_key) FROM parked").first(self.store.db()).await?;
         let parked = parked.map_or(Ok(0), |row| Columns::of(&row).int())?;
-        let [behind, undelivered] = [looked.behind.len(), looked.undelivered.len()].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        let [behind, undelivered] = [besides.behind.len(), besides.undelivered.len()].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         for (cause, count) in
             [(Cause::UnreadableRecord, parked), (Cause::ProjectionBehind, behind), (Cause::WebhookUndelivered, undelivered)]
         {
@@ -87,7 +88,7 @@ impl Queries {
     }
 
     /// Those that are found by looking.
-    async fn derived(&self, filter: &GapFilter, looked: &Looked) -> Result<Vec<(Cursor, Gap)>, Error> {
+    async fn derived(&self, filter: &GapFilter, besides: &Found) -> Result<Vec<(Cursor, Gap)>, Error> {
         let mut found = Vec::new();
         // They go when what they are about is repaired, and nothing is written down of it.
         if filter.state == GapState::Closed {
@@ -97,10 +98,13 @@ impl Queries {
             found.extend(of_parked(&self.store).await?);
         }
         if filter.asks_for(Cause::ProjectionBehind) {
-            found.extend(of_behind(&looked.behind));
+            found.extend(of_behind(&besides.behind));
+        }
+        if filter.asks_for(Cause::UnknownParcel) {
+            found.extend(of_parcels(&besides.parcels));
         }
         if filter.asks_for(Cause::WebhookUndelivered) {
-            found.extend(of_undelivered(&self.store, &looked.undelivered).await?);
+            found.extend(of_undelivered(&self.store, &besides.undelivered).await?);
         }
         found.retain(|(key, gap)| {
             filter.holder.as_ref().is_none_or(|holder| gap.holder.as_ref() == Some(holder))

@@ -1,6 +1,5 @@
 //! The consumer group that shares out the command partitions, as one of its members sees it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::{Config, create};
 use super::context::{Watch, unavailable, watched};
+use super::name::instance_id;
 use super::native;
 use super::progress::next_command;
 use crate::{Error, Membership, Partition};
@@ -28,12 +28,21 @@ pub(super) enum Change {
     Taken(Vec<Partition>),
 }
 
+/// What an error met while polling means.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// To be told; the member goes on.
+    Error(Error),
+    /// This member can do nothing more, for this reason.
+    Ended(String),
+    /// Nor can it here: another member has joined under its name. See [`super::name`].
+    NameGone,
+}
+
 #[derive(Default)]
 struct Context {
     watch: Watch,
     changes: Mutex<Vec<Change>>,
-    /// The session ran out, and no partition was given since.
-    lost: AtomicBool,
 }
 watched!(Context);
 
@@ -44,7 +53,6 @@ impl ConsumerContext for Context {
         let cooperative = matches!(client.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let numbers = partitions.elements().iter().map(|element| element.partition().unsigned_abs()).collect();
         let given = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        self.lost.store(!given && client.assignment_lost(), Ordering::Release);
         let (change, result) = if given {
             // Where to go on is known only once the owner before is fenced. Until then at the end, where least
             // is fetched in vain.
@@ -78,8 +86,8 @@ impl Group {
         let mut client = config.member(&membership.group);
         client.set("queued.min.messages", "20000").set("queued.max.messages.kbytes", "16384");
         let mut name = format!("worker {}", membership.worker);
-        if let Some(instance) = &membership.instance {
-            client.set("group.instance.id", format!("{instance}-{}", membership.worker));
+        if let (Some(id), Some(instance)) = (instance_id(membership), &membership.instance) {
+            client.set("group.instance.id", id);
             name = format!("{name} of {instance}");
         }
         let commands = config.topic(Topic::Commands);
@@ -176,34 +184,26 @@ impl Group {
         }
     }
 
-    /// What an error met while polling means; `None` when it mends itself. The flag says that this member
-    /// can do nothing more.
-    pub(super) fn failure_of(&self, error: &KafkaError) -> Option<(Error, bool)> {
-        let fatal = self.client.client().fatal_error();
-        if let Some((code, reason)) = fatal {
-            // A member whose session ran out joins again under its name, and where the coordinator has just changed it may
-            // do so twice and fence itself. Whether there is another process it learns by joining once more.
-            if code == RDKafkaErrorCode::FencedInstanceId && !self.client.context().lost.load(Ordering::Acquire) {
-                let text = format!(
-                    "another process uses the same --instance and has taken the place of {}; give each process a name of its own",
-                    self.name
-                );
-                return Some((Error::InUse(text), false));
-            }
-            return Some((Error::Unavailable(format!("{} left its group: {reason}", self.name)), true));
+    /// What an error met while polling means; `None` when it mends itself.
+    pub(super) fn failure_of(&self, error: &KafkaError) -> Option<Failure> {
+        if let Some((code, reason)) = self.client.client().fatal_error() {
+            let fenced = code == RDKafkaErrorCode::FencedInstanceId;
+            return Some(if fenced { Failure::NameGone } else { Failure::Ended(format!("{} left its group: {reason}", self.name)) });
         }
         let commands = &self.commands;
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Some((
-                Error::Mismatch(format!(
-                    "the next command of {commands} does not exist: the topic was cut or made anew; restore it, or use another prefix"
-                )),
-                false,
-            )),
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Some(Failure::Error(Error::Mismatch(format!(
+                "the next command of {commands} does not exist: the topic was cut or made anew; restore it, or use another prefix"
+            )))),
             // The client connects again by itself, and says so when no broker is left. A member that was too
             // slow learns through a change what it lost.
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::PollExceeded) => None,
-            _ => Some((unavailable(&format!("{commands} cannot be read"), error), false)),
+            _ => Some(Failure::Error(unavailable(&format!("{commands} cannot be read"), error))),
         }
+    }
+
+    /// This worker as messages name it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 }

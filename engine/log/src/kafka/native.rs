@@ -1,18 +1,25 @@
-//! The calls that rdkafka's safe interface lacks: committing without its 100 ms slices, and reading a
-//! consumer's generation. The only unsafe code of this crate.
-#![allow(unsafe_code, reason = "two calls of librdkafka have no safe wrapper that can be used here")]
+//! The calls that rdkafka's safe interface lacks: committing without its 100 ms slices, reading a consumer's
+//! generation, and asking who is in a group. The only unsafe code of this crate.
+#![allow(unsafe_code, reason = "three calls of librdkafka have no safe wrapper that can be used here")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString, c_char};
 use std::time::Duration;
 
 use rdkafka::bindings::{
-    rd_kafka_commit_transaction, rd_kafka_consumer_group_metadata, rd_kafka_consumer_group_metadata_destroy,
-    rd_kafka_consumer_group_metadata_generation_id, rd_kafka_consumer_group_metadata_member_id, rd_kafka_error_code,
-    rd_kafka_error_destroy, rd_kafka_error_is_fatal, rd_kafka_error_is_retriable, rd_kafka_error_string, rd_kafka_error_txn_requires_abort,
+    rd_kafka_AdminOptions_destroy, rd_kafka_AdminOptions_new, rd_kafka_AdminOptions_set_request_timeout,
+    rd_kafka_ConsumerGroupDescription_error, rd_kafka_ConsumerGroupDescription_member, rd_kafka_ConsumerGroupDescription_member_count,
+    rd_kafka_ConsumerGroupDescription_state, rd_kafka_DescribeConsumerGroups, rd_kafka_DescribeConsumerGroups_result_groups,
+    rd_kafka_MemberDescription_consumer_id, rd_kafka_MemberDescription_group_instance_id, rd_kafka_commit_transaction,
+    rd_kafka_consumer_group_metadata, rd_kafka_consumer_group_metadata_destroy, rd_kafka_consumer_group_metadata_generation_id,
+    rd_kafka_consumer_group_metadata_member_id, rd_kafka_consumer_group_state_t as State, rd_kafka_error_code, rd_kafka_error_destroy,
+    rd_kafka_error_is_fatal, rd_kafka_error_is_retriable, rd_kafka_error_string, rd_kafka_error_txn_requires_abort,
+    rd_kafka_event_DescribeConsumerGroups_result, rd_kafka_event_destroy, rd_kafka_event_error, rd_kafka_event_error_string,
+    rd_kafka_event_t, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use rdkafka::types::{RDKafkaAdminOp, RDKafkaRespErr};
 
 /// An error of a transactional call with the flags that say what to do.
 #[derive(Clone, Debug)]
@@ -96,5 +103,74 @@ pub(super) fn membership<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Opti
         let member = if member.is_null() { String::new() } else { CStr::from_ptr(member).to_string_lossy().into_owned() };
         rd_kafka_consumer_group_metadata_destroy(metadata);
         (generation >= 0 && !member.is_empty()).then_some((generation, member))
+    }
+}
+
+/// Who is in a group, as its coordinator tells.
+pub(super) struct Members {
+    /// It does not rebalance at the moment.
+    pub(super) settled: bool,
+    /// Of the members with an instance id: that, and the id the coordinator gave the member.
+    pub(super) by_instance: Vec<(String, String)>,
+}
+
+/// Asks a group's coordinator for its members. A group that does not exist has none.
+///
+/// # Errors
+/// No answer within `limit`, or a refusal, in librdkafka's words.
+pub(super) fn describe<C: ConsumerContext>(client: &BaseConsumer<C>, group: &str, limit: Duration) -> Result<Members, String> {
+    let group = CString::new(group).map_err(|error| error.to_string())?;
+    let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the pointer is of a live client, which `client` keeps alive during the calls. Options, queue and event
+    // are ours: used while they live, destroyed once, not used after. Group and names are copied by the call that takes
+    // them. An answer that comes after the queue is gone is dropped by librdkafka. Destroying a null event is allowed.
+    unsafe {
+        let handle = client.client().native_ptr();
+        let options = rd_kafka_AdminOptions_new(handle, RDKafkaAdminOp::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
+        let mut reason = [0 as c_char; 256];
+        rd_kafka_AdminOptions_set_request_timeout(options, limit_ms, reason.as_mut_ptr(), reason.len());
+        let queue = rd_kafka_queue_new(handle);
+        let mut groups = [group.as_ptr()];
+        rd_kafka_DescribeConsumerGroups(handle, groups.as_mut_ptr(), groups.len(), options, queue);
+        let event = rd_kafka_queue_poll(queue, limit_ms);
+        let members = if event.is_null() { Err("no answer in time".into()) } else { members(event) };
+        rd_kafka_event_destroy(event);
+        rd_kafka_queue_destroy(queue);
+        rd_kafka_AdminOptions_destroy(options);
+        members
+    }
+}
+
+/// What the answer to a question for one group says.
+///
+/// # Safety
+/// `event` is that answer and alive.
+unsafe fn members(event: *mut rd_kafka_event_t) -> Result<Members, String> {
+    // SAFETY: everything read here belongs to the event and lives as long; text is copied. Of groups and members
+    // no more are read than there are.
+    unsafe {
+        let text = |text: *const c_char| (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned());
+        if rd_kafka_event_error(event) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(text(rd_kafka_event_error_string(event)).unwrap_or_default());
+        }
+        let result = rd_kafka_event_DescribeConsumerGroups_result(event);
+        let mut count = 0;
+        let groups =
+            if result.is_null() { std::ptr::null_mut() } else { rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count) };
+        if groups.is_null() || count == 0 {
+            return Err("the answer names no group".into());
+        }
+        let group = *groups;
+        let error = rd_kafka_ConsumerGroupDescription_error(group);
+        if !error.is_null() && rd_kafka_error_code(error) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(text(rd_kafka_error_string(error)).unwrap_or_default());
+        }
+        let by_instance = (0..rd_kafka_ConsumerGroupDescription_member_count(group)).filter_map(|number| {
+            let member = rd_kafka_ConsumerGroupDescription_member(group, number);
+            let instance = text(rd_kafka_MemberDescription_group_instance_id(member)).filter(|instance| !instance.is_empty())?;
+            Some((instance, text(rd_kafka_MemberDescription_consumer_id(member)).unwrap_or_default()))
+        });
+        let settled = rd_kafka_ConsumerGroupDescription_state(group) == State::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE;
+        Ok(Members { settled, by_instance: by_instance.collect() })
     }
 }

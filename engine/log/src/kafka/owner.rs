@@ -5,6 +5,9 @@
 //! the membership, the partition's producer is opened (which fences the owner before and ends its open
 //! transaction), and the consumer is set to the first command not consumed. A partition whose commit
 //! ended in doubt comes back the same way. The records of a partition that is not claimed are dropped.
+//!
+//! A worker whose name is gone owns nothing, and finds out who has it: nobody, then it joins again; another process,
+//! then it ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +17,8 @@ use rdkafka::Message;
 
 use super::claims::{Claimed, Claims, discard};
 use super::config::{ANSWER_WITHIN, Config, MAX_PAYLOAD_BYTES};
-use super::group::{Change, Group};
+use super::group::{Change, Failure, Group};
+use super::name::{Disputed, Verdict};
 use super::record::command;
 use super::transaction::{Failed, Producer};
 use crate::{CommandRecord, CommitError, Error, Membership, Partition, Polled, Transaction};
@@ -44,6 +48,8 @@ pub(super) struct Owner {
     revoked: Vec<Partition>,
     /// Met after records that had to be handed out first.
     failure: Option<Error>,
+    /// Its name is gone, and it is not known to whom.
+    disputed: Option<Disputed>,
     /// Why this worker has to end.
     in_use: Option<String>,
 }
@@ -59,6 +65,7 @@ impl Owner {
             claims: Claims::default(),
             revoked: Vec::new(),
             failure: None,
+            disputed: None,
             in_use: None,
         })
     }
@@ -120,14 +127,8 @@ impl Owner {
                     }
                 }
                 Some(Err(error)) => {
-                    if let Some((failure, ended)) = self.group.failure_of(&error) {
-                        if ended {
-                            self.rejoin()?;
-                        }
-                        if let Error::InUse(reason) = &failure {
-                            self.in_use = Some(reason.clone());
-                        }
-                        self.failure = Some(failure);
+                    if let Some(failure) = self.group.failure_of(&error) {
+                        self.failed(failure)?;
                         break;
                     }
                 }
@@ -141,15 +142,65 @@ impl Owner {
         Ok(records)
     }
 
-    /// Starts over with a new member, because the old one can do nothing more.
-    fn rejoin(&mut self) -> Result<(), Error> {
+    fn failed(&mut self, failure: Failure) -> Result<(), Error> {
+        match failure {
+            Failure::Error(error) => self.failure = Some(error),
+            Failure::Ended(reason) => {
+                self.rejoin()?;
+                self.failure = Some(Error::Unavailable(reason));
+            }
+            Failure::NameGone => match Disputed::new(&self.config, &self.membership)? {
+                Some(disputed) => {
+                    tracing::warn!(
+                        "{} is out of its group; it waits until it is known whether another process has its name",
+                        self.group.name()
+                    );
+                    self.give_up();
+                    // It was about a partition that is given up.
+                    self.failure = None;
+                    self.disputed = Some(disputed);
+                }
+                None => self.rejoin()?,
+            },
+        }
+        Ok(())
+    }
+
+    /// Owns nothing from here on.
+    fn give_up(&mut self) {
         for (partition, owned) in std::mem::take(&mut self.owned) {
             discard(owned.producer);
             self.revoked.push(partition);
         }
         self.claims.clear();
+    }
+
+    /// Starts over with a new member, because the old one can do nothing more.
+    fn rejoin(&mut self) -> Result<(), Error> {
+        self.give_up();
         self.group = Group::join(&self.config, &self.membership)?;
         Ok(())
+    }
+
+    /// Acts on what is known of who has this worker's name; waits for `pause` where that is nothing.
+    fn found(&mut self, verdict: Verdict, pause: Duration) -> Result<Polled, Error> {
+        match verdict {
+            Verdict::Unknown => std::thread::sleep(pause),
+            Verdict::Free => {
+                tracing::info!("nobody else has the name of {}; it joins again", self.group.name());
+                self.rejoin()?;
+                self.disputed = None;
+            }
+            Verdict::Taken => {
+                let reason = format!(
+                    "another process uses the same --instance and has taken the place of {}; give each process a name of its own",
+                    self.group.name()
+                );
+                self.in_use = Some(reason.clone());
+                return Err(Error::InUse(reason));
+            }
+        }
+        Ok(Polled::Idle)
     }
 
     /// Opens the partition's producer anew in place. The state built on the log stays valid if nobody else
@@ -211,6 +262,11 @@ impl crate::Owner for Owner {
             self.follow();
             if !self.revoked.is_empty() {
                 return Ok(Polled::Revoked(std::mem::take(&mut self.revoked)));
+            }
+            if let Some(disputed) = &mut self.disputed {
+                let verdict = disputed.look()?;
+                let pause = disputed.pause().min(deadline.saturating_duration_since(Instant::now()));
+                return self.found(verdict, pause);
             }
             match self.claim() {
                 Ok(claimed) if claimed.is_empty() => {}

@@ -42,11 +42,9 @@ impl ConsumerContext for Context {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 share.partitions.extend(numbers(partitions));
-                // A new partition knows nothing of the pause.
-                if share.paused
-                    && let Err(error) = client.pause(partitions)
-                {
-                    tracing::warn!(%error, "a partition that was just assigned could not be paused");
+                // A new partition knows nothing of the pause; one that was here before still has the one it left with.
+                if let Err(error) = if share.paused { client.pause(partitions) } else { client.resume(partitions) } {
+                    tracing::warn!(%error, paused = share.paused, "a partition that was just assigned could not be paused or resumed");
                 }
             }
             Rebalance::Revoke(partitions) => {

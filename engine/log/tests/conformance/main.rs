@@ -75,6 +75,7 @@ promises! { memory on InMemory, embedded on InFolder, kafka on OnKafka: {
         what_was_not_committed_comes_again
         members_share_and_the_rest_inherits
         a_paused_subscription_returns_nothing
+        a_partition_that_left_during_a_pause_and_comes_back_after_it_is_read
     }
 }
 }

@@ -6,7 +6,7 @@ use atelier_log::{Log, Subscription};
 use atelier_schemas::Topic;
 
 use crate::drivers::{SHORT, append, keys, read, receive, tolerate, until};
-use crate::subject::Subject;
+use crate::subject::{PARTITIONS, Subject};
 
 fn subscribe(log: &dyn Log) -> Box<dyn Subscription> {
     log.subscribe(Topic::PricingJobs, "pricing").expect("the log answers")
@@ -50,6 +50,37 @@ pub(crate) fn members_share_and_the_rest_inherits(subject: &dyn Subject) {
     until("the rest has come to the one that stays", || {
         inherited.extend(tolerate(one.poll(100, SHORT)).into_iter().map(|job| job.partition));
         of_other.is_subset(&inherited).then_some(())
+    });
+}
+
+pub(crate) fn a_partition_that_left_during_a_pause_and_comes_back_after_it_is_read(subject: &dyn Subject) {
+    let log = subject.open();
+    let mut one = subscribe(&*log);
+    let mut seen = BTreeSet::new();
+    for partition in 0..PARTITIONS {
+        append(&*log, Topic::PricingJobs, partition, "first");
+    }
+    until("one member has every partition", || {
+        seen.extend(tolerate(one.poll(100, SHORT)).into_iter().map(|job| job.partition));
+        (seen.len() == PARTITIONS as usize).then_some(())
+    });
+    one.pause(true).expect("the log answers");
+    let mut other = subscribe(&*log);
+    let mut of_other = BTreeSet::new();
+    until("the other one has a share", || {
+        assert!(tolerate(one.poll(100, SHORT)).is_empty(), "it is paused");
+        of_other.extend(tolerate(other.poll(100, SHORT)).into_iter().map(|job| job.partition));
+        (!of_other.is_empty()).then_some(())
+    });
+    one.pause(false).expect("the log answers");
+    drop(other);
+    let mut again = BTreeSet::new();
+    until("every partition is read by the one that stays", || {
+        for partition in 0..PARTITIONS {
+            append(&*log, Topic::PricingJobs, partition, "second");
+        }
+        again.extend(tolerate(one.poll(100, SHORT)).into_iter().filter(|job| job.key == "second").map(|job| job.partition));
+        (again.len() == PARTITIONS as usize).then_some(())
     });
 }
 

@@ -1,22 +1,18 @@
 //! From a batch of commands, or from time, to one transaction.
 
-use atelier_domain::{self as domain, Decision, Order, Rejection, Request, Role, TimeMs, decide as decide_one, due, on_deadline, remember};
-use atelier_log::{CommandRecord, NewRecord, Partition, Transaction};
-use atelier_schemas::{Actor, AfterOf, Command, CommandData, EventOf, Framed, PricingJob, Topic, Word, partition_of};
+use atelier_domain::{Decision, Order, Request, Role, TimeMs, decide as decide_one, on_deadline};
+use atelier_log::{CommandRecord, Transaction};
+use atelier_schemas::{Actor, Command, CommandData, Framed, Topic, Word, partition_of};
 use uuid::Uuid;
 
+use super::answer::{Outcome, OutcomeResult, PARKED, accepted, invalid, push_outcome, refused, rejected, unreadable};
+use super::write::{Cause, write_events};
 use super::{PartitionState, advance, parked};
 use crate::closed;
 use crate::translate::{self, to_wire};
 
-type Outcome = atelier_schemas::OutcomeOf<Word>;
-type OutcomeResult = atelier_schemas::OutcomeResultOf<Word>;
-
 /// Room an event or outcome may need beyond the command that caused it.
 const ENVELOPE_ROOM_BYTES: usize = 16 * 1024;
-
-/// Why nothing is decided on an order that is set aside.
-const PARKED: &str = "parked";
 
 pub(super) fn decide(state: &mut PartitionState, commands: Vec<CommandRecord>, now: TimeMs) -> Result<Transaction, closed::Error> {
     let mut transaction = Transaction {
@@ -59,14 +55,6 @@ pub(super) fn fire_due(state: &mut PartitionState, now: TimeMs, limit: usize) ->
         }
     }
     Ok(Some(transaction))
-}
-
-/// Who and what an event is due to.
-struct Cause {
-    actor: Actor,
-    command: Option<(Uuid, i64)>,
-    correlation_id: Uuid,
-    traceparent: Option<String>,
 }
 
 fn readable(state: &PartitionState, record: &CommandRecord) -> Result<Command, String> {
@@ -128,9 +116,8 @@ fn decided(
         let bytes = record.payload.len();
         return Ok(refused("too_large", format!("the command has {bytes} bytes"), format!("send at most {limit} bytes")));
     }
-    if let CommandData::SkipRecords { offsets, .. } = &data {
-        let offsets: Vec<u64> = offsets.iter().filter_map(|offset| u64::try_from(*offset).ok()).collect();
-        return skip(state, transaction, command, data, &offsets, digest, record, now);
+    if matches!(data, CommandData::SkipRecords { .. }) {
+        return skip(state, transaction, command, data, digest, &record.key, now);
     }
     if !state.parked.is_empty()
         && let Some(parked) = state.parked.get(&record.key)
@@ -147,12 +134,13 @@ fn skip(
     transaction: &mut Transaction,
     command: &mut Command,
     data: CommandData,
-    offsets: &[u64],
     digest: i64,
-    record: &CommandRecord,
+    key: &str,
     now: TimeMs,
 ) -> Result<OutcomeResult, closed::Error> {
-    let (id, key) = (command.order_id, record.key.as_str());
+    let id = command.order_id;
+    let CommandData::SkipRecords { offsets, .. } = &data else { return asked(state, transaction, command, data, digest, key, now) };
+    let offsets: Vec<u64> = offsets.iter().filter_map(|offset| u64::try_from(*offset).ok()).collect();
     let Some(before) = state.parked.get(key).cloned() else {
         // Done before, perhaps by this very command.
         let known = state.order(&id)?.is_some_and(|order| order.seen.iter().any(|seen| seen.command_id == *command.command_id.as_bytes()));
@@ -162,7 +150,7 @@ fn skip(
             Ok(refused("not_parked", "no record of the order is set aside".into(), "there is nothing to skip".into()))
         };
     };
-    if let Err(reason) = parked::reopen(state, key, offsets)? {
+    if let Err(reason) = parked::reopen(state, key, &offsets)? {
         let fix = "name every record of the order that cannot be read; nothing was changed".into();
         return Ok(refused(PARKED, reason, fix));
     }
@@ -255,155 +243,4 @@ impl PartitionState {
         }
         self.put(id, order, due_before)
     }
-}
-
-/// Evolves the order by the events and adds their records, and the pricing jobs they ask for.
-fn write_events(
-    state: &PartitionState,
-    transaction: &mut Transaction,
-    (id, key): (Uuid, &str),
-    mut order: Option<Box<Order>>,
-    events: Vec<domain::Event>,
-    mut cause: Cause,
-    now: TimeMs,
-) -> Option<Box<Order>> {
-    let mut left = events.len();
-    for event in events {
-        left -= 1;
-        advance(&mut order, &event, now);
-        let Some(current) = order.as_mut() else { continue };
-        if let Some((command_id, digest)) = cause.command {
-            remember(current, command_id.as_u128(), digest);
-        }
-        let job = pricing_job(id, current, &event, &cause, now);
-        let data = to_wire(event);
-        let published: EventOf<Word> = EventOf {
-            event_id: event_id(&id, current.version),
-            order_id: id,
-            version: current.version as i64,
-            type_name: data.type_name().into(),
-            time: now,
-            actor: if left == 0 { std::mem::take(&mut cause.actor) } else { cause.actor.clone() },
-            command_id: cause.command.map(|(id, _)| id),
-            command_digest: cause.command.map(|(_, digest)| digest),
-            correlation_id: cause.correlation_id,
-            traceparent: cause.traceparent.clone(),
-            after: AfterOf {
-                status: current.status().as_str().into(),
-                stage: current.stage.as_str().into(),
-                held: current.held.is_some(),
-                attention: current.attention.iter().map(|attention| attention.as_str().into()).collect(),
-                due: due(current, &state.settings.policy),
-            },
-            data,
-        };
-        let record = NewRecord {
-            key: key.to_owned(),
-            kind: published.data.type_name(),
-            traceparent: cause.traceparent.clone(),
-            payload: published.encode(),
-        };
-        transaction.records.push((Topic::Events, state.settings.partition, record));
-        if let Some(job) = job {
-            let record =
-                NewRecord { key: key.to_owned(), kind: "PricingJob", traceparent: cause.traceparent.clone(), payload: job.encode() };
-            transaction.records.push((Topic::PricingJobs, job_partition(state, job.attempt), record));
-        }
-    }
-    order
-}
-
-/// Each attempt goes to another partition, so that a stuck worker does not meet its order again.
-fn job_partition(state: &PartitionState, attempt: i32) -> Partition {
-    state.settings.partition.wrapping_add(attempt.unsigned_abs().wrapping_sub(1)) % state.settings.partitions
-}
-
-fn pricing_job(id: Uuid, order: &Order, event: &domain::Event, cause: &Cause, now: TimeMs) -> Option<PricingJob> {
-    let domain::Event::PricingRequested { attempt, .. } = event else { return None };
-    Some(PricingJob {
-        order_id: id,
-        attempt: i32::try_from(*attempt).unwrap_or(i32::MAX),
-        model: translate::model(order.model.clone()?),
-        item: translate::item(order.item.clone()),
-        requested_at: now,
-        correlation_id: cause.correlation_id,
-        traceparent: cause.traceparent.clone(),
-    })
-}
-
-fn event_id(order_id: &Uuid, version: u64) -> Uuid {
-    Uuid::new_v5(order_id, &version.to_be_bytes())
-}
-
-fn accepted(order: Option<&Order>, events: Vec<Word>, repeated: bool, dry_run: bool) -> OutcomeResult {
-    OutcomeResult::Accepted {
-        status: order.map_or("", |order| order.status().as_str()).into(),
-        version: order.map_or(0, |order| order.version as i64),
-        events,
-        repeated,
-        dry_run,
-    }
-}
-
-fn rejected(order: Option<&Order>, rejection: &Rejection) -> OutcomeResult {
-    // Of an order that is not the asker's nothing is said.
-    let order = order.filter(|_| *rejection != Rejection::UnknownOrder);
-    OutcomeResult::Refused {
-        code: rejection.code().into(),
-        detail: rejection.to_string(),
-        field: rejection.field().map(str::to_owned),
-        fix: rejection.fix(),
-        status: order.map(|order| order.status().as_str().into()),
-        version: order.map(|order| order.version as i64),
-        allowed: rejection.allowed().iter().map(|action| action.as_str().into()).collect(),
-    }
-}
-
-fn refused(code: &'static str, detail: String, fix: String) -> OutcomeResult {
-    OutcomeResult::Refused { code: code.into(), detail, field: None, fix, status: None, version: None, allowed: Vec::new() }
-}
-
-fn invalid(field: &str, message: String, fix: &str) -> OutcomeResult {
-    OutcomeResult::Refused {
-        code: "invalid".into(),
-        detail: format!("{field}: {message}"),
-        field: Some(field.into()),
-        fix: fix.into(),
-        status: None,
-        version: None,
-        allowed: Vec::new(),
-    }
-}
-
-/// The answer to a record that is no command, under an id of its own, so that it is accounted for.
-fn unreadable(record: &CommandRecord, reason: String, now: TimeMs) -> Outcome {
-    tracing::error!(
-        order.id = record.key,
-        partition = record.partition,
-        offset = record.offset,
-        reason,
-        "a command cannot be read; it is refused and the partition goes on"
-    );
-    let id = Outcome::id_of_unreadable(record.partition, record.offset);
-    Outcome {
-        command_id: id,
-        order_id: record.key.parse().unwrap_or(Uuid::nil()),
-        // What its header claims can be read where it lies; nothing vouches for it.
-        type_name: String::new(),
-        command_offset: record.offset as i64,
-        time: now,
-        correlation_id: id,
-        traceparent: None,
-        result: refused("unreadable", reason, "send commands through the gateways".into()),
-    }
-}
-
-fn push_outcome(transaction: &mut Transaction, record: CommandRecord, outcome: &Outcome) {
-    let answer = NewRecord {
-        key: record.key,
-        kind: outcome.result.type_name(),
-        traceparent: outcome.traceparent.clone(),
-        payload: outcome.encode(),
-    };
-    transaction.records.push((Topic::Outcomes, record.partition, answer));
 }

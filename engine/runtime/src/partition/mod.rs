@@ -3,9 +3,11 @@
 //! Nothing here touches the log: records go in, a [`Transaction`] comes out. The worker commits it, or
 //! drops the whole state where it cannot tell whether it did.
 
+mod answer;
 mod batch;
 mod parked;
 mod replay;
+mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -68,6 +68,9 @@ pub(crate) async fn serve(
         metrics,
         stop: stop.clone(),
     };
+    if surfaces.contains(&Surface::Carrier) {
+        tokio::spawn(atelier_http::follow_parcels(app.clone()));
+    }
     let router = atelier_http::router(app, surfaces, parts.registry);
     let listener = TcpListener::bind(listen)
         .await

@@ -28,7 +28,6 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 pub(crate) struct House {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) store: Store,
-    pub(crate) client: Client,
     pub(crate) url: String,
     engine: EngineHandle,
     runner: RunnerHandle,
@@ -96,11 +95,11 @@ impl House {
                 },
             )
         };
-        let parts = Parts { client: client.clone(), store: store.clone(), accounts, webhooks: endpoints, blobs, registry };
+        let parts = Parts { client, store: store.clone(), accounts, webhooks: endpoints, blobs, registry };
         let config = Config { carrier_secret, ..Config::default() };
         let serving = serve(settings, args.listen, &Surface::ALL, parts, config, stop.clone()).await?;
         let url = format!("http://{}", serving.address);
-        Ok(Self { log, store, client, url, engine, runner, worker, webhooks, serving, stop })
+        Ok(Self { log, store, url, engine, runner, worker, webhooks, serving, stop })
     }
 
     /// Ends the roles in the order in which they feed each other: no more requests, no more jobs, no more

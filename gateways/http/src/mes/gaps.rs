@@ -1,6 +1,7 @@
 //! `GET /mes/v1/gaps`: orders that do not move or got lost.
 
-use atelier_projections::{Behind, Cause, Gap, GapFilter, Looked, behind};
+use atelier_partners::Waiting;
+use atelier_projections::{Behind, Cause, Found, Gap, GapFilter, UnknownParcel, behind};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +12,9 @@ use crate::extract::{AnyStaff, Query};
 use crate::problem::{Problem, Refusal};
 use crate::read::store_refusal;
 
+/// Deliveries of unknown parcels that are listed, first come first.
+const PARCELS_MAX: u32 = 1000;
+
 /// A part of the ledger.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Gaps {
@@ -18,8 +22,8 @@ pub(crate) struct Gaps {
     items: Vec<Gap>,
     /// Give it back as `cursor` for the next part; null at the end.
     next: Option<String>,
-    /// Causes nobody could look for just now, because the log or the webhooks' store does
-    /// not answer. Empty: nothing is left out.
+    /// Causes nobody could look for just now, because the log, the accounts or the webhooks' store do not answer. Empty:
+    /// nothing is left out.
     unknown: Vec<Cause>,
 }
 
@@ -41,24 +45,39 @@ pub(crate) async fn gaps(
     AnyStaff(actor): AnyStaff,
     Query(filter): Query<GapFilter>,
 ) -> Result<axum::Json<Gaps>, Refusal> {
-    let (mut looked, mut unknown) = (Looked::default(), Vec::new());
+    let mut unknown = Vec::new();
+    let mut besides = Found::default();
     if filter.asks_for(Cause::ProjectionBehind) {
         match found_behind(&gateway).await {
-            Ok(behind) => looked.behind = behind,
+            Ok(behind) => besides.behind = behind,
             Err(error) => {
                 tracing::warn!(error, "nobody can tell which read models are behind");
                 unknown.push(Cause::ProjectionBehind);
             }
         }
     }
+    if filter.asks_for(Cause::UnknownParcel) {
+        match gateway.app.accounts.waiting_deliveries(None, PARCELS_MAX).await {
+            Ok(waiting) => besides.parcels = waiting.into_iter().map(parcel).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "nobody can tell which parcels are unknown");
+                unknown.push(Cause::UnknownParcel);
+            }
+        }
+    }
     if filter.asks_for(Cause::WebhookUndelivered) {
         match gateway.undelivered().await {
-            Ok(undelivered) => looked.undelivered = undelivered,
+            Ok(undelivered) => besides.undelivered = undelivered,
             Err(_) => unknown.push(Cause::WebhookUndelivered),
         }
     }
-    let page = gateway.app.queries.gaps(&filter, &actor.role, &looked).await.map_err(store_refusal)?;
+    let page = gateway.app.queries.gaps(&filter, &actor.role, &besides).await.map_err(store_refusal)?;
     Ok(axum::Json(Gaps { items: page.items, next: page.next, unknown }))
+}
+
+fn parcel(waiting: Waiting) -> UnknownParcel {
+    let Waiting { carrier, tracking, message_id, received_at, .. } = waiting;
+    UnknownParcel { carrier, tracking, message_id, since: received_at }
 }
 
 /// Reads the log, on a thread of its own that keeps its place among the readers until it ends.

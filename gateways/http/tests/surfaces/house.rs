@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atelier_blobs::Blobs;
-use atelier_http::{App, Config, Metrics, Secret, StaffPolicy, Surface, router};
+use atelier_http::{App, Config, Metrics, Secret, StaffPolicy, Surface, follow_parcels, router};
 use atelier_log::client::Client;
 use atelier_log::memory::Memory;
 use atelier_log::{Appending, Error, Log, Membership, NewRecord, Owner, Partition, Reader, Subscription};
-use atelier_partners::Accounts;
 use atelier_partners::key::RANDOM_BYTES;
+use atelier_partners::{Accounts, Mode};
 use atelier_projections::{Model, Runner, RunnerHandle, Store};
 use atelier_schemas::Topic;
 use atelier_webhooks::{Endpoints, Guard, Sender};
@@ -127,6 +127,7 @@ impl House {
             metrics: Metrics::register(&mut registry),
             stop: stop.clone(),
         };
+        tokio::spawn(follow_parcels(app.clone()));
         let router = router(app, &Surface::ALL, Arc::new(Mutex::new(registry)));
         Self { router, log, blobs, accounts, clock, engine, stop, _runner: runner, _folder: folder }
     }
@@ -161,9 +162,14 @@ impl House {
 
     /// A live key of a partner, who is made with it.
     pub(crate) async fn key(&self, partner: &str) -> String {
+        self.key_of(partner, Mode::Live).await
+    }
+
+    /// The same, of what it is to open.
+    pub(crate) async fn key_of(&self, partner: &str, mode: Mode) -> String {
         static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
         let random = random(NEXT.fetch_add(1, Ordering::SeqCst));
-        let made = self.accounts.create_key(partner, None, &random, self.clock.load(Ordering::SeqCst)).await;
+        let made = self.accounts.create_key(partner, mode, None, &random, self.clock.load(Ordering::SeqCst)).await;
         made.expect("a key").key.reveal()
     }
 

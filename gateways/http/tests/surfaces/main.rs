@@ -17,6 +17,7 @@ mod ops;
 mod partner;
 mod partner_limits;
 mod partner_orders;
+mod partner_sandbox;
 mod reads;
 mod served;
 mod staff;

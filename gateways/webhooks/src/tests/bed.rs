@@ -164,6 +164,7 @@ pub(crate) fn life(partner: &str, number: u32, nth: usize, time: i64) -> Vec<Eve
             reference: Some(format!("ref-{number}")),
             customer: None,
             item: item(),
+            sandbox: false,
         },
         2 => EventData::OrderQuoted { price: Money { minor: 12_340, currency: "EUR".into() }, reason: "by hand".into() },
         5 => EventData::OrderHeld { reason: "a crack".into() },

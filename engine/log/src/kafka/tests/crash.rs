@@ -1,4 +1,4 @@
-//! An owner that dies in the middle of a transaction, and one that sleeps for too long.
+//! An owner that dies in the middle of a transaction, one that sleeps for too long, and names that are in doubt.
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use super::super::group::Group;
 use super::super::transaction::Producer;
 use super::*;
-use crate::CommitError;
+use crate::{CommitError, Error};
 
 /// Set in the process that is to be killed: its brokers and prefix.
 const DYING: &str = "ATELIER_TEST_DYING_OWNER";
@@ -148,4 +148,83 @@ fn sleeping_owner() {
         let _ = owner.poll(10, STEP);
         None::<()>
     });
+}
+
+/// A member that owns nothing is not told that its session ran out. Asleep again and again it also wakes up in
+/// mid-join, which is where it shuts itself out.
+#[test]
+fn a_member_that_owns_nothing_and_slept_past_its_session_goes_on() {
+    let config = config();
+    let log = Kafka::connect(Config { partitions: 1, ..config.clone() }).expect("connected");
+    let mut owner = log.own(membership(Some("owner"))).expect("joined");
+    assigned(owner.as_mut(), &[0]);
+    let mut idle = Other::start("idle_member", &config);
+    idle.wait_for("polled");
+    let session = Duration::from_millis(config.session_timeout_ms.into());
+    for asleep in [session * 3 / 2, session * 2] {
+        idle.signal("-STOP");
+        let wakes = Instant::now() + asleep;
+        until("its session is over", || {
+            let _ = owner.poll(10, STEP);
+            (Instant::now() >= wakes).then_some(())
+        });
+        idle.signal("-CONT");
+        idle.wait_for("polled");
+    }
+    drop(owner);
+    idle.wait_for("has [0]");
+}
+
+/// Not a test of its own: the process that the test above stops.
+#[test]
+fn idle_member() {
+    let Ok(place) = std::env::var(DYING) else { return };
+    let (brokers, prefix) = place.split_once(' ').expect("brokers and prefix");
+    let log = Kafka::connect(Config { brokers: brokers.into(), prefix: prefix.into(), ..Config::default() }).expect("connected");
+    let mut owner = log.own(membership(Some("mill"))).expect("joined");
+    loop {
+        match owner.poll(10, Duration::from_millis(500)) {
+            Ok(Polled::Assigned(partitions)) => println!("has {partitions:?}"),
+            Ok(_) => println!("polled"),
+            Err(Error::Unavailable(_)) => {}
+            Err(error) => {
+                println!("ended: {error}");
+                return;
+            }
+        }
+    }
+}
+
+/// Whoever has the name lives no more: there is nobody to give way to.
+#[test]
+fn a_member_whose_name_was_taken_by_a_process_that_died_goes_on() {
+    let config = config();
+    let log = Kafka::connect(Config { partitions: 1, ..config.clone() }).expect("connected");
+    let mut owner = log.own(membership(Some("mill"))).expect("joined");
+    assigned(owner.as_mut(), &[0]);
+    let mut other = Other::start("idle_member", &config);
+    other.wait_for("has [0]");
+    drop(other);
+    until("it has its partition again", || match owner.poll(10, STEP) {
+        Ok(Polled::Assigned(partitions)) => Some(assert_eq!(partitions, [0])),
+        Ok(_) | Err(Error::Unavailable(_)) => None,
+        Err(error) => panic!("{error}"),
+    });
+    owner.commit(&events(0, 1, &["goes on"])).expect("committed");
+}
+
+/// A process that owns nothing is told too, by a real process of its name that goes on living.
+#[test]
+fn a_member_that_owns_nothing_ends_when_a_living_process_has_its_name() {
+    let config = config();
+    let log = Kafka::connect(Config { partitions: 1, ..config.clone() }).expect("connected");
+    let mut owner = log.own(membership(Some("owner"))).expect("joined");
+    assigned(owner.as_mut(), &[0]);
+    let mut first = Other::start("idle_member", &config);
+    first.wait_for("polled");
+    let mut second = Other::start("idle_member", &config);
+    second.wait_for("polled");
+    first.wait_for("ended: ");
+    drop(owner);
+    second.wait_for("has [0]");
 }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::{Bodied, Revealed, TAG, refusal, revealed};
 use crate::app::Gateway;
 use crate::extract::Json;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
@@ -50,6 +51,6 @@ pub(crate) async fn create(
     Json(body): Json<NewEndpoint>,
 ) -> Result<Response, Refusal> {
     let wish = Wish { url: Some(body.url), events: Some(body.events), description: Some(body.description), enabled: None };
-    let (endpoint, secret) = gateway.app.webhooks.create(&caller.partner, wish).await.map_err(refusal)?;
+    let (endpoint, secret) = gateway.app.webhooks.create(&account(&caller), wish).await.map_err(refusal)?;
     Ok(revealed(StatusCode::CREATED, endpoint, &secret))
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
@@ -26,6 +27,6 @@ pub(crate) async fn delete(
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
 ) -> Result<StatusCode, Refusal> {
-    gateway.app.webhooks.delete(&caller.partner, id).await.map_err(refusal)?;
+    gateway.app.webhooks.delete(&account(&caller), id).await.map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT)
 }

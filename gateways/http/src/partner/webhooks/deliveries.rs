@@ -6,6 +6,7 @@ use axum::extract::State;
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
 use crate::extract::Query;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
@@ -29,5 +30,5 @@ pub(crate) async fn deliveries(
     EndpointId(id): EndpointId,
     Query(filter): Query<DeliveryFilter>,
 ) -> Result<axum::Json<Deliveries>, Refusal> {
-    gateway.app.webhooks.deliveries(&caller.partner, id, &filter).await.map(axum::Json).map_err(refusal)
+    gateway.app.webhooks.deliveries(&account(&caller), id, &filter).await.map(axum::Json).map_err(refusal)
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
@@ -24,5 +25,5 @@ pub(crate) async fn endpoint(
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
 ) -> Result<axum::Json<Endpoint>, Refusal> {
-    gateway.app.webhooks.get(&caller.partner, id).await.map(axum::Json).map_err(refusal)
+    gateway.app.webhooks.get(&account(&caller), id).await.map(axum::Json).map_err(refusal)
 }

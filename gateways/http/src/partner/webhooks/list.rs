@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{TAG, refusal};
 use crate::app::Gateway;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::Refusal;
@@ -29,6 +30,6 @@ pub(crate) struct Endpoints {
     ),
 )]
 pub(crate) async fn list(State(gateway): State<Gateway>, Partner(caller): Partner) -> Result<axum::Json<Endpoints>, Refusal> {
-    let items = gateway.app.webhooks.list(&caller.partner).await.map_err(refusal)?;
+    let items = gateway.app.webhooks.list(&account(&caller)).await.map_err(refusal)?;
     Ok(axum::Json(Endpoints { items, next: None }))
 }

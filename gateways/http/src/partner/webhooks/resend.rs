@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Bodied, EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
 use crate::extract::Json;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::{Code, Problem, Refusal};
@@ -59,7 +60,7 @@ pub(crate) async fn resend(
     EndpointId(id): EndpointId,
     Json(body): Json<Again>,
 ) -> Result<(axum::http::StatusCode, axum::Json<Resent>), Refusal> {
-    let count = gateway.app.webhooks.resend(&caller.partner, id, which(&body)?).await.map_err(refusal)?;
+    let count = gateway.app.webhooks.resend(&account(&caller), id, which(&body)?).await.map_err(refusal)?;
     Ok((axum::http::StatusCode::ACCEPTED, axum::Json(Resent { count })))
 }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::{Bodied, EndpointId, EndpointPath, Revealed, TAG, refusal, revealed};
 use crate::app::Gateway;
 use crate::extract::JsonOrNothing;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
@@ -43,6 +44,6 @@ pub(crate) async fn rotate(
     EndpointId(id): EndpointId,
     JsonOrNothing(body): JsonOrNothing<Rotation>,
 ) -> Result<Response, Refusal> {
-    let (endpoint, secret) = gateway.app.webhooks.rotate(&caller.partner, id, body.overlap_s).await.map_err(refusal)?;
+    let (endpoint, secret) = gateway.app.webhooks.rotate(&account(&caller), id, body.overlap_s).await.map_err(refusal)?;
     Ok(revealed(StatusCode::OK, endpoint, &secret))
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
@@ -27,5 +28,5 @@ pub(crate) async fn test(
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
 ) -> Result<axum::Json<Tested>, Refusal> {
-    gateway.app.webhooks.test(&caller.partner, id).await.map(axum::Json).map_err(refusal)
+    gateway.app.webhooks.test(&account(&caller), id).await.map(axum::Json).map_err(refusal)
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::{Bodied, EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
 use crate::extract::Json;
+use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
 use crate::problem::{Problem, Refusal};
@@ -50,5 +51,5 @@ pub(crate) async fn update(
     Json(body): Json<EndpointChange>,
 ) -> Result<axum::Json<Endpoint>, Refusal> {
     let wish = Wish { url: body.url, events: body.events, description: body.description, enabled: body.enabled };
-    gateway.app.webhooks.update(&caller.partner, id, wish).await.map(axum::Json).map_err(refusal)
+    gateway.app.webhooks.update(&account(&caller), id, wish).await.map(axum::Json).map_err(refusal)
 }
