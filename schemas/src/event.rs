@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::codec::part_of;
-use crate::{Actor, Customer, Item, Model, Money, Quote, TimeMs, Unreadable, union};
+use crate::{Actor, Customer, Item, Model, Money, Quote, Replayed, TimeMs, Unreadable, union};
 
 /// The envelope of an event. Topic `orders.events`, key: the order id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Event {
     pub after: After,
     /// What happened.
     pub data: EventData,
+    /// As in its command.
+    #[serde(default)]
+    pub replayed: Option<Replayed>,
 }
 
 /// The part of an event that an order's state is made of. Reading only this takes half the time, and a

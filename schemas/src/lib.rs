@@ -20,7 +20,7 @@ pub use codec::{Codec, Framed, Unreadable};
 pub use command::{Command, CommandData};
 pub use event::{After, Event, EventData, Happened};
 pub use outcome::{Outcome, OutcomeResult};
-pub use parts::{Actor, Customer, Item, Measures, Model, Money, Quote, QuoteLine};
+pub use parts::{Actor, Customer, Item, Measures, Model, Money, Quote, QuoteLine, Replayed};
 pub use pricing_job::PricingJob;
 pub use topic::{Topic, murmur2, partition_of};
 

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use atelier_projections::{BEHIND_AFTER, Behind, Gap, GapFilter, GapState, Queries, behind};
+use atelier_projections::{Gap, GapFilter, GapState, Look, Queries};
 
 use crate::Failure;
 use crate::cli::GapsArgs;
@@ -23,14 +24,15 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     let log = wiring::log(settings, Access::ReadOnly).await?;
     let queries = wiring::store(settings).await?.queries();
     let (progress, now) = (queries.progress().await?, (wiring::clock())());
-    let behind = tokio::task::spawn_blocking(move || behind(log.as_ref(), &progress, now, BEHIND_AFTER)).await??;
+    let grace = Duration::from_secs(args.grace_s.into());
+    let look = tokio::task::spawn_blocking(move || Look::at(log.as_ref(), &progress, now, grace)).await??;
     let state = match (args.closed, args.all) {
         (true, _) => GapState::Closed,
         (_, true) => GapState::All,
         _ => GapState::Open,
     };
     let filter = GapFilter { state, cause: args.cause, order: args.order, ..GapFilter::default() };
-    let (gaps, more) = listed(&queries, &filter, &behind, args.limit as usize).await?;
+    let (gaps, more) = listed(&queries, &filter, &look, args.limit as usize).await?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&serde_json::json!({"gaps": gaps, "more": more}))?)?;
@@ -39,16 +41,16 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     }
     // Those listed may all be closed, and an open one behind the limit.
     let open = GapFilter { state: GapState::Open, limit: Some(1), ..filter };
-    let any_open = state != GapState::Closed && !queries.gaps(&open, ROLE, &behind).await?.items.is_empty();
+    let any_open = state != GapState::Closed && !queries.gaps(&open, ROLE, &look).await?.items.is_empty();
     Ok(if any_open { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 /// The first `limit` gaps, and whether there are more.
-async fn listed(queries: &Queries, filter: &GapFilter, behind: &[Behind], limit: usize) -> Result<(Vec<Gap>, bool), Failure> {
+async fn listed(queries: &Queries, filter: &GapFilter, look: &Look, limit: usize) -> Result<(Vec<Gap>, bool), Failure> {
     let mut filter = GapFilter { limit: Some(PAGE), ..filter.clone() };
     let mut gaps = Vec::new();
     loop {
-        let page = queries.gaps(&filter, ROLE, behind).await?;
+        let page = queries.gaps(&filter, ROLE, look).await?;
         gaps.extend(page.items);
         filter.cursor = page.next;
         if gaps.len() >= limit || filter.cursor.is_none() {

@@ -32,6 +32,8 @@ pub enum Cause {
     NoCarrierMessage,
     /// The order as a whole takes longer than it may.
     OrderLate,
+    /// Its deadline has passed, and no engine was there to write that down.
+    NoEngine,
     /// A read model could not understand a record and has set the order aside.
     UnreadableRecord,
     /// A read model lacks records that have been in the log for longer than a limit.
@@ -40,7 +42,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 14] = [
+    pub const ALL: [Cause; 15] = [
         Cause::NoAcceptance,
         Cause::LeaseExpired,
         Cause::PricingFailed,
@@ -53,6 +55,7 @@ impl Cause {
         Cause::NotShipped,
         Cause::NoCarrierMessage,
         Cause::OrderLate,
+        Cause::NoEngine,
         Cause::UnreadableRecord,
         Cause::ProjectionBehind,
     ];
@@ -72,6 +75,7 @@ impl Cause {
             Cause::NotShipped => "not_shipped",
             Cause::NoCarrierMessage => "no_carrier_message",
             Cause::OrderLate => "order_late",
+            Cause::NoEngine => "no_engine",
             Cause::UnreadableRecord => "unreadable_record",
             Cause::ProjectionBehind => "projection_behind",
         }
@@ -92,6 +96,7 @@ impl Cause {
             Cause::NotShipped => "an operator gives the parcel to a carrier",
             Cause::NoCarrierMessage => "the carrier tells that it has delivered",
             Cause::OrderLate => "the order ends",
+            Cause::NoEngine => "an engine writes down that the deadline has passed",
             Cause::UnreadableRecord => "every record can be read",
             Cause::ProjectionBehind => "the read model follows the log",
         }
@@ -99,7 +104,7 @@ impl Cause {
 
     /// Found when somebody asks, not written into the ledger.
     pub(super) const fn is_derived(self) -> bool {
-        matches!(self, Cause::UnreadableRecord | Cause::ProjectionBehind)
+        matches!(self, Cause::NoEngine | Cause::UnreadableRecord | Cause::ProjectionBehind)
     }
 
     /// What of an order in `stage` needs a person, as a cause. A stage without a row here does not

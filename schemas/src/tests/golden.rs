@@ -55,5 +55,7 @@ fn check_earlier<T: Framed + PartialEq + std::fmt::Debug>(name: &str, samples: &
 fn records_of_earlier_releases_stay_readable() {
     check_earlier("event-1", &samples::events());
     check_earlier("event-2", &samples::events());
+    check_earlier("event-3", &samples::events());
     check_earlier("command-1", &samples::commands());
+    check_earlier("command-2", &samples::commands());
 }

@@ -2,7 +2,9 @@
 
 use atelier_domain::{self as domain, Decision, Order, Rejection, Request, Role, TimeMs, decide as decide_one, due, on_deadline, remember};
 use atelier_log::{NewRecord, Partition, Record, Transaction};
-use atelier_schemas::{Actor, After, Command, CommandData, Event, Framed, Outcome, OutcomeResult, PricingJob, Topic, partition_of};
+use atelier_schemas::{
+    Actor, After, Command, CommandData, Event, Framed, Outcome, OutcomeResult, PricingJob, Replayed, Topic, partition_of,
+};
 use uuid::Uuid;
 
 use super::{PartitionState, advance, parked};
@@ -48,6 +50,7 @@ pub(super) fn fire_due(state: &mut PartitionState, now: TimeMs, limit: usize) ->
             command: None,
             correlation_id: id,
             traceparent: None,
+            replayed: None,
         };
         let order = write_events(state, &mut transaction, id, Some(order), events, &cause, now);
         if let Some(order) = order {
@@ -63,6 +66,7 @@ struct Cause {
     command: Option<(Uuid, i64)>,
     correlation_id: Uuid,
     traceparent: Option<String>,
+    replayed: Option<Replayed>,
 }
 
 fn readable(state: &PartitionState, record: &Record) -> Result<Command, String> {
@@ -212,6 +216,7 @@ fn asked(
                 command: Some((command.command_id, digest)),
                 correlation_id: command.correlation_id,
                 traceparent: command.traceparent.clone(),
+                replayed: command.replayed.clone(),
             };
             let order = write_events(state, transaction, id, order, events, &cause, now);
             let types = transaction.records[first..].iter().filter(|(topic, ..)| *topic == Topic::Events).map(|(_, _, record)| record.kind);
@@ -287,6 +292,7 @@ fn write_events(
                 due: due(current, &state.settings.policy),
             },
             data,
+            replayed: cause.replayed.clone(),
         };
         let record = NewRecord {
             key: key.clone(),

@@ -1,6 +1,6 @@
 //! `GET /mes/v1/gaps`: orders that do not move or got lost.
 
-use atelier_projections::{Behind, Cause, Gap, GapFilter, behind};
+use atelier_projections::{Cause, Gap, GapFilter, Look};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,7 +25,8 @@ pub(crate) struct Gaps {
 /// List the gaps
 ///
 /// What does not move in time or got lost, oldest first: the order, where it stands, since when, who has
-/// it, what was expected by when, and in `allowed` what the caller may do about it. Closed gaps stay listed.
+/// it, what was expected by when, and in `allowed` what the caller may do about it. Closed gaps stay listed for as
+/// long as the policy says.
 #[utoipa::path(
     get, path = "/mes/v1/gaps", operation_id = "mes_gaps", tag = TAG, security(("staff" = [])),
     params(GapFilter),
@@ -40,29 +41,30 @@ pub(crate) async fn gaps(
     AnyStaff(actor): AnyStaff,
     Query(filter): Query<GapFilter>,
 ) -> Result<axum::Json<Gaps>, Refusal> {
-    let (behind, unknown) = match filter.asks_for(Cause::ProjectionBehind) {
-        true => match found_behind(&gateway).await {
-            Ok(behind) => (behind, Vec::new()),
+    let by_looking = [Cause::ProjectionBehind, Cause::NoEngine].into_iter().filter(|cause| filter.asks_for(*cause)).collect::<Vec<_>>();
+    let (look, unknown) = match by_looking.is_empty() {
+        true => (Look::default(), Vec::new()),
+        false => match looked(&gateway).await {
+            Ok(look) => (look, Vec::new()),
             Err(error) => {
-                tracing::warn!(error, "nobody can tell which read models are behind");
-                (Vec::new(), vec![Cause::ProjectionBehind])
+                tracing::warn!(error, "nobody can tell which read models are behind, and whether engines write");
+                (Look::default(), by_looking)
             }
         },
-        false => (Vec::new(), Vec::new()),
     };
-    let page = gateway.app.queries.gaps(&filter, &actor.role, &behind).await.map_err(store_refusal)?;
+    let page = gateway.app.queries.gaps(&filter, &actor.role, &look).await.map_err(store_refusal)?;
     Ok(axum::Json(Gaps { items: page.items, next: page.next, unknown }))
 }
 
 /// Reads the log, on a thread of its own that keeps its place among the readers until it ends.
-async fn found_behind(gateway: &Gateway) -> Result<Vec<Behind>, String> {
+async fn looked(gateway: &Gateway) -> Result<Look, String> {
     let place = gateway.reader_permit().map_err(|_| "all readers of the log are taken".to_owned())?;
     let progress = gateway.app.queries.progress().await.map_err(|error| error.to_string())?;
     let (log, now, limit) = (gateway.app.client.log().clone(), (gateway.app.clock)(), gateway.app.config.behind_limit);
     let looking = tokio::task::spawn_blocking(move || {
-        let found = behind(log.as_ref(), &progress, now, limit);
+        let look = Look::at(log.as_ref(), &progress, now, limit);
         drop(place);
-        found
+        look
     });
     looking.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
