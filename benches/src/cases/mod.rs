@@ -2,19 +2,23 @@
 
 mod accept;
 mod audit;
+mod detection;
 mod embedded;
 mod failover;
 mod flood;
 mod restore;
 mod round_trip;
+mod seeds;
 mod size;
+mod standing;
+mod timers;
 
 use crate::harness::{Outcome, Report, Settings};
 
 type Case = fn(&Settings, &mut Report) -> Outcome<()>;
 
 /// All cases by name, in the order in which they run.
-pub(crate) const ALL: [(&str, Case); 8] = [
+pub(crate) const ALL: [(&str, Case); 11] = [
     ("flood", flood::run),
     ("round-trip", round_trip::run),
     ("embedded", embedded::run),
@@ -22,5 +26,8 @@ pub(crate) const ALL: [(&str, Case); 8] = [
     ("restore", restore::run),
     ("failover", failover::run),
     ("audit", audit::run),
+    ("detection", detection::run),
+    ("timers", timers::run),
+    ("seeds", seeds::run),
     ("size", size::run),
 ];
