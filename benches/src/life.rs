@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use atelier_domain::Policy;
 use atelier_log::client::record_of;
-use atelier_log::{NewRecord, Partition, Record};
+use atelier_log::{CommandRecord, NewRecord, Partition};
 use atelier_runtime::{PartitionState, Settings};
-use atelier_schemas::{Actor, Command, CommandData, Customer, Item, Model, Money, Topic, partition_of};
+use atelier_schemas::{Actor, Command, CommandData, Customer, Item, Model, Money, partition_of};
 use uuid::Uuid;
 
 use crate::harness::Outcome;
@@ -85,9 +85,9 @@ pub(crate) fn wave(orders: &[Uuid], steps: Range<usize>) -> impl Iterator<Item =
 }
 
 /// A command as the log would hand it out.
-pub(crate) fn as_read(command: &Command, partition: Partition, offset: u64) -> Record {
-    let NewRecord { key, kind, traceparent, payload } = record_of(command);
-    Record { topic: Topic::Commands, partition, offset, time: command.time, key, kind: kind.into(), traceparent, payload }
+pub(crate) fn as_read(command: &Command, partition: Partition, offset: u64) -> CommandRecord {
+    let NewRecord { key, payload, .. } = record_of(command);
+    CommandRecord { partition, offset, key, payload }
 }
 
 /// An empty partition with the policy of all benchmarks.

@@ -24,6 +24,7 @@ pub mod runner;
 pub mod shop;
 pub mod store;
 
+mod account;
 mod entries;
 mod error;
 mod metrics;
@@ -33,11 +34,12 @@ mod parked;
 mod queries;
 mod show;
 
+pub use account::{SANDBOX, account};
 pub use crm::{CrmFilter, CrmOrder, CustomerView};
 pub use entries::{OrderEntry, OutcomeEntry};
 pub use error::Error;
 pub use feed::{FeedCursor, FeedEntry};
-pub use gaps::{BEHIND_AFTER, Behind, Cause, Gap, GapFilter, GapState, Keep, LastEvent, Look, behind};
+pub use gaps::{BEHIND_AFTER, Behind, Cause, Found, Gap, GapFilter, GapState, Keep, LastEvent, UnknownParcel, behind};
 pub use metrics::Metrics;
 pub use model::Model;
 pub use page::Page;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_avro_fast::{Schema, from_datum_slice, ser::SerializerConfig, to_single_object};
 
-use crate::{Command, Event, Outcome, PricingJob};
+use crate::{Command, EventOf, OutcomeOf, PricingJob};
 
 /// A record that travels in a frame of its own.
 pub trait Framed: Serialize + DeserializeOwned {
@@ -53,11 +53,11 @@ pub(crate) fn part_of<T: Framed, P: DeserializeOwned>(bytes: &[u8]) -> Result<P,
 }
 
 macro_rules! framed {
-    ($type:ty, $file:literal $(, $older:literal)*) => {
-        impl Framed for $type {
+    ($type:ident $(<$word:ident>)?, $file:literal $(, $older:literal)*) => {
+        impl $(<$word: Serialize + DeserializeOwned + Default>)? Framed for $type $(<$word>)? {
             const SCHEMA: &'static str = include_str!(concat!("../avro/", $file));
             fn schema() -> &'static Schema {
-                static PARSED: LazyLock<Schema> = LazyLock::new(|| <$type>::SCHEMA.parse().expect("the schema file parses"));
+                static PARSED: LazyLock<Schema> = LazyLock::new(|| include_str!(concat!("../avro/", $file)).parse().expect("the schema file parses"));
                 &PARSED
             }
             fn older() -> &'static [Schema] {
@@ -69,8 +69,8 @@ macro_rules! framed {
     };
 }
 framed!(Command, "command.avsc", "command-2.avsc", "command-1.avsc");
-framed!(Event, "event.avsc", "event-3.avsc", "event-2.avsc", "event-1.avsc");
-framed!(Outcome, "outcome.avsc");
+framed!(EventOf<W>, "event.avsc", "event-3.avsc", "event-2.avsc", "event-1.avsc");
+framed!(OutcomeOf<W>, "outcome.avsc");
 framed!(PricingJob, "pricing_job.avsc");
 
 /// Why bytes are not the record they should be.

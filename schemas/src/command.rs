@@ -110,5 +110,7 @@ union! {
         AcceptQuote { price: Money },
         AmendOrder { #[serde(default)] item: Option<Item>, #[serde(default)] model: Option<Model> },
         SkipRecords { offsets: Vec<i64>, reason: String },
+        AdvanceOrder {},
+        AdvanceClock { by_ms: TimeMs },
     }
 }

@@ -6,9 +6,16 @@ use uuid::Uuid;
 use crate::codec::part_of;
 use crate::{Actor, Customer, Item, Model, Money, Quote, Replayed, TimeMs, Unreadable, union};
 
-/// The envelope of an event. Topic `orders.events`, key: the order id.
+/// An event as it is read.
+pub type Event = EventOf<String>;
+/// See [`Event`].
+pub type After = AfterOf<String>;
+
+/// The envelope of an event. Topic `orders.events`, key: the order id. Who reads takes words as they come; the engine
+/// writes [`Word`](crate::Word)s, which cost it nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
+#[serde(rename = "Event")]
+pub struct EventOf<W> {
     /// UUIDv5 of order id and version: the same event has the same id for ever.
     #[serde(with = "uuid::serde::hyphenated")]
     pub event_id: Uuid,
@@ -19,7 +26,7 @@ pub struct Event {
     pub version: i64,
     /// The branch of `data`.
     #[serde(rename = "type")]
-    pub type_name: String,
+    pub type_name: W,
     /// When the engine decided it.
     pub time: TimeMs,
     /// Who caused it.
@@ -37,7 +44,7 @@ pub struct Event {
     #[serde(default)]
     pub traceparent: Option<String>,
     /// The order right after this event.
-    pub after: After,
+    pub after: AfterOf<W>,
     /// What happened.
     pub data: EventData,
     /// As in its command.
@@ -78,15 +85,16 @@ impl Happened {
 
 /// The order right after an event, so that no reader has to repeat the engine's reasoning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct After {
+#[serde(rename = "After")]
+pub struct AfterOf<W> {
     /// Public status, for example `SUBMITTED`.
-    pub status: String,
+    pub status: W,
     /// Inner stage, for example `pricing_running`. Does not leave the house.
-    pub stage: String,
+    pub stage: W,
     /// Whether the order is on hold.
     pub held: bool,
     /// What needs a person, oldest first.
-    pub attention: Vec<String>,
+    pub attention: Vec<W>,
     /// The deadline of the stage.
     #[serde(default)]
     pub due: Option<TimeMs>,
@@ -96,7 +104,7 @@ union! {
     /// The branches of `Event.data`.
     #[allow(missing_docs)]
     pub enum EventData {
-        OrderCreated { channel: String, client: String, #[serde(default)] reference: Option<String>, #[serde(default)] customer: Option<Customer>, item: Item },
+        OrderCreated { channel: String, client: String, #[serde(default)] reference: Option<String>, #[serde(default)] customer: Option<Customer>, item: Item, #[serde(default)] sandbox: bool },
         ModelAttached { model: Model },
         OrderSubmitted {},
         PricingRequested { attempt: i32, cause: String },
@@ -124,6 +132,7 @@ union! {
         TermsAgreed { approve_up_to: Money },
         OrderAmended { #[serde(default)] item: Option<Item>, #[serde(default)] model: Option<Model> },
         RecordsSkipped { offsets: Vec<i64>, reason: String },
+        ClockAdvanced { by_ms: TimeMs },
     }
 }
 

@@ -18,9 +18,9 @@ mod topic;
 pub use brief::{AfterBrief, CommandBrief, EventBrief};
 pub use codec::{Codec, Framed, Unreadable};
 pub use command::{Command, CommandData};
-pub use event::{After, Event, EventData, Happened};
-pub use outcome::{Outcome, OutcomeResult};
-pub use parts::{Actor, Customer, Item, Measures, Model, Money, Quote, QuoteLine, Replayed};
+pub use event::{After, AfterOf, Event, EventData, EventOf, Happened};
+pub use outcome::{Outcome, OutcomeOf, OutcomeResult, OutcomeResultOf};
+pub use parts::{Actor, Customer, Item, Measures, Model, Money, Quote, QuoteLine, Replayed, Word};
 pub use pricing_job::PricingJob;
 pub use topic::{Topic, murmur2, partition_of};
 
@@ -29,12 +29,12 @@ pub type TimeMs = i64;
 
 /// Declares an enum whose variants are the branches of an Avro union, with their names.
 macro_rules! union {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident { $($(#[$fmeta:meta])* $field:ident : $type:ty),* $(,)? }),+ $(,)? }) => {
-        $(#[$meta])*
+    ($(#[$meta:meta])* pub enum $name:ident $(<$word:ident>)? { $($(#[$vmeta:meta])* $variant:ident { $($(#[$fmeta:meta])* $field:ident : $type:ty),* $(,)? }),+ $(,)? }) => {
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$vmeta])* $variant { $($(#[$fmeta])* $field: $type),* }),+ }
+        $(#[$meta])*
+        pub enum $name $(<$word>)? { $($(#[$vmeta])* $variant { $($(#[$fmeta])* $field: $type),* }),+ }
 
-        impl $name {
+        impl $(<$word>)? $name $(<$word>)? {
             /// Every branch, in the order of the schema.
             pub const TYPES: &'static [&'static str] = &[$(stringify!($variant)),+];
 

@@ -5,9 +5,16 @@ use uuid::Uuid;
 
 use crate::{TimeMs, Topic, union};
 
-/// Topic `orders.outcomes`, key: the order id, partition: the command's.
+/// An outcome as it is read.
+pub type Outcome = OutcomeOf<String>;
+/// See [`Outcome`].
+pub type OutcomeResult = OutcomeResultOf<String>;
+
+/// Topic `orders.outcomes`, key: the order id, partition: the command's. Its words are as in an
+/// [`EventOf`](crate::EventOf).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+#[serde(rename = "Outcome", bound(deserialize = "W: Deserialize<'de> + Default"))]
+pub struct OutcomeOf<W> {
     /// The command answered.
     #[serde(with = "uuid::serde::hyphenated")]
     pub command_id: Uuid,
@@ -28,10 +35,10 @@ pub struct Outcome {
     #[serde(default)]
     pub traceparent: Option<String>,
     /// The answer.
-    pub result: OutcomeResult,
+    pub result: OutcomeResultOf<W>,
 }
 
-impl Outcome {
+impl<W> OutcomeOf<W> {
     /// The command id of the answer to a record that is no command in its place: nothing in the record can be
     /// trusted to name it.
     pub fn id_of_unreadable(partition: u32, offset: u64) -> Uuid {
@@ -42,21 +49,22 @@ impl Outcome {
 union! {
     /// The branches of `Outcome.result`.
     #[allow(missing_docs)]
-    pub enum OutcomeResult {
+    #[serde(rename = "OutcomeResult")]
+    pub enum OutcomeResultOf<W> {
         Accepted {
-            status: String,
+            status: W,
             /// Of the order after the command.
             version: i64,
             /// Types of the events it caused, or would cause.
-            events: Vec<String>,
+            events: Vec<W>,
             /// The id was decided before; this is the first answer again.
             repeated: bool,
             dry_run: bool,
         },
         Refused {
             /// `unknown_order`, `not_allowed`, `held`, `version`, `invalid`, `key_reused`, `stale_attempt`,
-            /// `not_holder`, `forbidden`, `too_large`, `unreadable`, `parked`.
-            code: String,
+            /// `not_holder`, `forbidden`, `sandbox_order`, `live_order`, `too_large`, `unreadable`, `parked`.
+            code: W,
             /// What happened, for people.
             detail: String,
             /// The field at fault, when there is one.
@@ -65,11 +73,11 @@ union! {
             /// What to do about it.
             fix: String,
             #[serde(default)]
-            status: Option<String>,
+            status: Option<W>,
             #[serde(default)]
             version: Option<i64>,
             /// What may be asked instead.
-            allowed: Vec<String>,
+            allowed: Vec<W>,
         },
     }
 }

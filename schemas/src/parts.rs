@@ -1,6 +1,11 @@
 //! Records used inside other records.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+
+/// A word of the engine's vocabulary, which need not be copied to be written.
+pub type Word = Cow<'static, str>;
 
 /// A command that nobody could read when it was sent, decided after all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +17,7 @@ pub struct Replayed {
 }
 
 /// Who asked. `name` is a staff name, worker id, partner id or channel; never a customer's name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// customer, partner, operator, seller, admin, worker, carrier or engine.
     pub role: String,

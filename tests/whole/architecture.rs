@@ -15,10 +15,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("atelier-pricing",     &["atelier-blobs", "atelier-log", "atelier-schemas"]),
     ("atelier-store",       &[]),
     ("atelier-projections", &["atelier-domain", "atelier-log", "atelier-schemas", "atelier-store"]),
+    ("atelier-webhooks",    &["atelier-log", "atelier-projections", "atelier-schemas", "atelier-store"]),
     ("atelier-partners",    &["atelier-store"]),
-    ("atelier-http",        &["atelier-blobs", "atelier-log", "atelier-partners", "atelier-projections", "atelier-schemas"]),
+    ("atelier-http",        &["atelier-blobs", "atelier-log", "atelier-partners", "atelier-projections", "atelier-schemas",
+                              "atelier-webhooks"]),
     ("atelier-cli",         &["atelier-blobs", "atelier-domain", "atelier-http", "atelier-log", "atelier-partners",
-                              "atelier-pricing", "atelier-projections", "atelier-runtime", "atelier-schemas"]),
+                              "atelier-pricing", "atelier-projections", "atelier-runtime", "atelier-schemas", "atelier-store",
+                              "atelier-webhooks"]),
 ];
 /// Not part of the product: may use anything of it.
 const WORKSHOP: &[&str] = &["atelier-support", "atelier-tests", "atelier-faults", "atelier-simulation", "atelier-benches"];

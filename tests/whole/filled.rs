@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atelier_domain::Policy;
 use atelier_log::embedded::Embedded;
-use atelier_log::{Log, Membership, NewRecord, Owner, Polled, Record};
+use atelier_log::{CommandRecord, Log, Membership, NewRecord, Owner, Polled};
 use atelier_runtime::{PartitionState, Settings};
 use atelier_schemas::{Actor, Command, CommandData, Customer, Item, Model, Topic, partition_of};
 use uuid::Uuid;
@@ -93,18 +93,13 @@ impl Filled {
             }
             offsets
         });
-        let read = offsets.iter().zip(records).map(|(offset, record)| Record {
-            topic: Topic::Commands,
+        let read = offsets.iter().zip(records).map(|(offset, record)| CommandRecord {
             partition,
             offset: *offset,
-            time: NOW_MS,
             key: record.key,
-            kind: record.kind.into(),
-            traceparent: None,
             payload: record.payload,
         });
-        let read: Vec<Record> = read.collect();
-        let transaction = self.states[partition as usize].decide(&read, NOW_MS).expect("the state decides");
+        let transaction = self.states[partition as usize].decide(read.collect(), NOW_MS).expect("the state decides");
         self.owner.commit(&transaction).expect("the log takes it");
     }
 }

@@ -12,7 +12,12 @@ use crate::roles::{House, PATIENCE, Role, http};
 const ORDERS: &str = "/partner/v1/orders";
 
 /// A box of 10 × 10 × 2 mm as ASCII STL, in base64.
-fn box_file() -> String {
+pub(crate) fn box_file() -> String {
+    base64(box_stl().as_bytes())
+}
+
+/// The same as it is.
+pub(crate) fn box_stl() -> String {
     let corner = |bits: usize| [(bits & 1) * 10, (bits >> 1 & 1) * 10, (bits >> 2 & 1) * 2];
     // Two triangles for each side, all seen from outside.
     let sides = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]];
@@ -27,7 +32,7 @@ fn box_file() -> String {
         }
     }
     text.push_str("endsolid box\n");
-    base64(text.as_bytes())
+    text
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -43,7 +48,7 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-fn by(key: &str, url: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn by(key: &str, url: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let authorization = format!("Bearer {key}");
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let (status, answer) =
@@ -59,7 +64,7 @@ fn until(up: &Role, what: &str, mut seen: impl FnMut() -> bool) {
     }
 }
 
-fn made(house: &House, args: &[&str]) -> Value {
+pub(crate) fn made(house: &House, args: &[&str]) -> Value {
     let output = house.run(args);
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap()

@@ -107,7 +107,7 @@ fn connection(address: &str, start: Instant, first: usize, numbers: impl Iterato
 }
 
 /// Head and body of one answer.
-fn answer(reader: &mut BufReader<TcpStream>) -> Outcome<(String, String)> {
+pub(super) fn answer(reader: &mut BufReader<TcpStream>) -> Outcome<(String, String)> {
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();

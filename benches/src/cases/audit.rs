@@ -77,7 +77,7 @@ fn fill(folder: &Path, events: u64, scratch: &Path) -> Outcome<u64> {
                 })?;
                 let read: Vec<_> = batch.iter().zip(next..).map(|(command, offset)| life::as_read(command, partition, offset)).collect();
                 next += batch.len() as u64;
-                let transaction = state.decide(&read, 1_790_000_000_000)?;
+                let transaction = state.decide(read, 1_790_000_000_000)?;
                 written += transaction.records.iter().filter(|(topic, ..)| *topic == Topic::Events).count() as u64;
                 owner.commit(&transaction)?;
             }

@@ -64,7 +64,7 @@ fn rows(batch: usize) -> Outcome<Rows> {
     let mut state = life::state(0, 1, folder.path())?;
     let commands: Vec<_> = (0..batch as u64).map(|number| life::command(life::id(number, 3), 0)).collect();
     let records: Vec<_> = commands.iter().zip(0..).map(|(command, offset)| life::as_read(command, 0, offset)).collect();
-    let written = state.decide(&records, 1_790_000_000_000)?.records;
+    let written = state.decide(records, 1_790_000_000_000)?.records;
     Ok(Rows { commands: commands.iter().map(atelier_log::client::record_of).collect(), written })
 }
 

@@ -85,7 +85,7 @@ fn fill(log: &dyn Log, events: u64, scratch: &Path) -> Outcome<Filled> {
         for batch in commands.chunks(BATCH) {
             let records: Vec<_> = batch.iter().zip(next..).map(|(command, offset)| life::as_read(command, 0, offset)).collect();
             next += batch.len() as u64;
-            let mut transaction = state.decide(&records, 1_790_000_000_000)?;
+            let mut transaction = state.decide(records, 1_790_000_000_000)?;
             filled.events += transaction.records.iter().filter(|(topic, ..)| *topic == Topic::Events).count() as u64;
             // Nothing was appended, so nothing is consumed.
             transaction.next_command = 0;

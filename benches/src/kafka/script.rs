@@ -89,7 +89,7 @@ impl Script {
         let mut script = Vec::new();
         for step in 0..steps {
             let command = life::command(order, step);
-            let transaction = state.decide(&[life::as_read(&command, 0, step as u64)], command.time)?;
+            let transaction = state.decide(vec![life::as_read(&command, 0, step as u64)], command.time)?;
             let records = (0..).zip(transaction.records);
             script.push(records.map(|(number, (topic, _, record))| Template::new(topic, record, &command, number)).collect());
         }

@@ -100,6 +100,12 @@ pub enum Command {
         offsets: Vec<u64>,
         reason: String,
     },
+    /// Of a sandbox: the works, or at last the carrier, take their next step.
+    AdvanceOrder,
+    /// Of a sandbox: so much time passes for the order.
+    AdvanceClock {
+        by_ms: TimeMs,
+    },
 }
 
 impl Command {
@@ -132,6 +138,8 @@ impl Command {
             Command::AcceptQuote { .. } => Action::Accept,
             Command::AmendOrder { .. } => Action::Amend,
             Command::SkipRecords { .. } => Action::SkipRecords,
+            Command::AdvanceOrder => Action::Advance,
+            Command::AdvanceClock { .. } => Action::Clock,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Deciding one command.
 
 use crate::deadline::next_attempt;
+use crate::sandbox::{leap, next_step};
 use crate::table::{Row, TABLE, WhileHeld};
 use crate::{Action, Channel, Command, Event, Item, Money, Order, Policy, Quote, Rejection, Role, Seen, TimeMs, allowed};
 
@@ -56,17 +57,30 @@ fn events(order: Option<&Order>, request: &Request<'_>, policy: &Policy, now: Ti
     {
         return Err(Rejection::Version { expected, actual: order.version });
     }
+    same_world(order, action, request.role)?;
     permit(order, action, request.role)?;
     carry_out(order, request, policy, now)
 }
 
-/// A buyer sees the orders of its own channel, a partner only its own.
+/// A buyer sees the orders of its own channel, a partner only its own; with a key of its sandbox only those in there.
 fn owns(order: &Order, request: &Request<'_>) -> bool {
     match request.role {
         Role::Customer => order.channel == Channel::Shop,
-        Role::Partner => order.channel == Channel::Partner && *order.client == *request.name,
+        Role::Partner => order.channel == Channel::Partner && !order.sandbox && *order.client == *request.name,
+        Role::Sandbox => order.sandbox && *order.client == *request.name,
         _ => true,
     }
+}
+
+/// People, carriers and whoever else is real leave the orders of sandboxes alone; those are priced like any other.
+/// What only a sandbox knows is not asked of a real order.
+fn same_world(order: &Order, action: Action, role: Role) -> Result<(), Rejection> {
+    if !order.sandbox {
+        return if action.is_of_sandbox() { Err(Rejection::LiveOrder { action }) } else { Ok(()) };
+    }
+    // A record that cannot be read is repaired wherever it is.
+    let concerned = matches!(role, Role::Sandbox | Role::Worker) || action == Action::SkipRecords;
+    if concerned { Ok(()) } else { Err(Rejection::SandboxOrder) }
 }
 
 fn permit(order: &Order, action: Action, role: Role) -> Result<(), Rejection> {
@@ -186,6 +200,14 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         Command::ResumeOrder { reason } => one(Event::OrderResumed { reason: reasoned(reason)? }),
         Command::CancelOrder { reason } => one(Event::OrderCancelled { reason: reasoned(reason)? }),
         Command::SkipRecords { offsets, reason } => one(Event::RecordsSkipped { offsets, reason: reasoned(reason)? }),
+        Command::AdvanceOrder => match next_step(order, now) {
+            Some(command) => carry_out(order, &Request { command: &command, ..request.clone() }, policy, now),
+            None => {
+                let allowed = allowed(order.stage, order.held.is_some(), request.role);
+                Err(Rejection::NotAllowed { action: Action::Advance, status: order.status(), allowed })
+            }
+        },
+        Command::AdvanceClock { by_ms } => one(Event::ClockAdvanced { by_ms: leap(by_ms)? }),
     }
 }
 
@@ -214,16 +236,17 @@ fn create(order: Option<&Order>, request: &Request<'_>, policy: &Policy) -> Resu
     if let Some(expected @ 1..) = request.expected_version {
         return Err(Rejection::Version { expected, actual: 0 });
     }
-    let by = match channel {
-        Channel::Shop => Role::Customer,
-        Channel::Partner => Role::Partner,
+    let by: &[Role] = match channel {
+        Channel::Shop => &[Role::Customer],
+        Channel::Partner => &[Role::Partner, Role::Sandbox],
     };
-    if request.role != by {
+    if !by.contains(&request.role) {
         return Err(invalid("channel", "is not the asker's", "create orders through your own surface"));
     }
     makeable(item, policy)?;
+    let sandbox = request.role == Role::Sandbox;
     let (client, reference, customer) = (client.clone(), reference.clone(), customer.clone());
-    Ok(vec![Event::OrderCreated { channel: *channel, client, reference, customer, item: item.clone() }])
+    Ok(vec![Event::OrderCreated { channel: *channel, client, reference, customer, item: item.clone(), sandbox }])
 }
 
 fn makeable(item: &Item, policy: &Policy) -> Result<(), Rejection> {
@@ -282,6 +305,6 @@ fn required(field: &'static str, value: String, fix: &str) -> Result<String, Rej
     if value.trim().is_empty() { Err(invalid(field, "must not be empty", fix)) } else { Ok(value) }
 }
 
-fn invalid(field: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Rejection {
+pub(crate) fn invalid(field: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Rejection {
     Rejection::Invalid { field, message: message.into(), fix: fix.into() }
 }

@@ -13,6 +13,8 @@ pub enum Event {
         reference: Option<String>,
         customer: Option<Customer>,
         item: Item,
+        /// Of a partner's sandbox, for ever.
+        sandbox: bool,
     },
     ModelAttached {
         model: Model,
@@ -122,6 +124,10 @@ pub enum Event {
     RecordsSkipped {
         offsets: Vec<u64>,
         reason: String,
+    },
+    /// Of a sandbox: all that happened to the order before is so much longer ago.
+    ClockAdvanced {
+        by_ms: TimeMs,
     },
 }
 

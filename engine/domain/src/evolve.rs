@@ -53,7 +53,7 @@ pub fn remember(order: &mut Order, command_id: u128, digest: i64) {
 }
 
 fn created(event: &Event, at: TimeMs) -> Option<Order> {
-    let Event::OrderCreated { channel, client, item, .. } = event else { return None };
+    let Event::OrderCreated { channel, client, item, sandbox, .. } = event else { return None };
     Some(Order {
         version: 1,
         stage: Stage::Draft,
@@ -66,6 +66,7 @@ fn created(event: &Event, at: TimeMs) -> Option<Order> {
         held: None,
         channel: *channel,
         client: client.as_str().into(),
+        sandbox: *sandbox,
         item: item.clone(),
         model: None,
         price: None,
@@ -145,6 +146,14 @@ fn apply(order: &mut Order, event: &Event, at: TimeMs) {
         }
         Event::OrderApproved { .. } => order.stage = Stage::WorkAvailable,
         Event::OrderHeld { reason } => order.held = Some(Holding { since: at, reason: reason.as_str().into() }),
+        Event::ClockAdvanced { by_ms } => {
+            for at in [&mut order.created, &mut order.since, &mut order.pricing_since, &mut order.pricing.lease_until] {
+                *at = at.saturating_sub(*by_ms);
+            }
+            if let Some(held) = &mut order.held {
+                held.since = held.since.saturating_sub(*by_ms);
+            }
+        }
         Event::OrderResumed { .. } => {
             if let Some(held) = order.held.take() {
                 let pause = at - held.since;

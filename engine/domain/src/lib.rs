@@ -19,6 +19,7 @@ mod order;
 mod policy;
 mod rejection;
 mod role;
+mod sandbox;
 pub mod status;
 pub mod table;
 pub mod testing;
@@ -33,6 +34,7 @@ pub use order::{Attention, Holding, Order, Pricing, REMEMBERED_COMMANDS, Seen, S
 pub use policy::{Exception, Limit, OnMissed, Policy, StageLimits};
 pub use rejection::Rejection;
 pub use role::{Role, UnknownRole};
+pub use sandbox::CLOCK_LEAP_MAX_MS;
 pub use status::{Stage, Status};
 pub use table::{Action, allowed};
 pub use values::{Channel, Customer, Item, Measures, Model, Money, NotASha256, Quote, QuoteLine, Sha256, TimeMs};

@@ -36,6 +36,8 @@ pub struct Order {
     pub channel: Channel,
     /// The shop, or the partner's id.
     pub client: Box<str>,
+    /// Of the partner's sandbox: priced like any other, and never made.
+    pub sandbox: bool,
     /// What is to be made.
     pub item: Item,
     /// From what.

@@ -69,6 +69,15 @@ pub enum Rejection {
         /// Who.
         holder: String,
     },
+    /// The order is one of a partner's sandbox; nobody else moves it.
+    #[error("the order is one of a partner's sandbox and is never made")]
+    SandboxOrder,
+    /// What is asked is for orders of a sandbox.
+    #[error("the order is a real one; {} is for orders of the sandbox", action.as_str())]
+    LiveOrder {
+        /// What was asked.
+        action: Action,
+    },
 }
 
 impl Rejection {
@@ -84,6 +93,8 @@ impl Rejection {
             Rejection::KeyReused => "key_reused",
             Rejection::StaleAttempt { .. } => "stale_attempt",
             Rejection::NotHolder { .. } => "not_holder",
+            Rejection::SandboxOrder => "sandbox_order",
+            Rejection::LiveOrder { .. } => "live_order",
         }
     }
 
@@ -102,6 +113,8 @@ impl Rejection {
             Rejection::KeyReused => "repeat the first request exactly, or use a new key".into(),
             Rejection::StaleAttempt { .. } => "drop this attempt; the newer one is under way".into(),
             Rejection::NotHolder { holder } => format!("ask {holder} to release it"),
+            Rejection::SandboxOrder => "leave it to the partner, whose sandbox key moves it".into(),
+            Rejection::LiveOrder { .. } => "place an order with a sandbox key and ask it of that one".into(),
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Role {
     Customer,
     /// Through the partner API.
     Partner,
+    /// Through the partner API with a key of the sandbox: the buyer, the works and the carrier of orders that are never made.
+    Sandbox,
     /// At the bench.
     Operator,
     /// In the CRM.
@@ -29,14 +31,24 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Role; 8] =
-        [Role::Customer, Role::Partner, Role::Operator, Role::Seller, Role::Admin, Role::Worker, Role::Carrier, Role::Engine];
+    pub const ALL: [Role; 9] = [
+        Role::Customer,
+        Role::Partner,
+        Role::Sandbox,
+        Role::Operator,
+        Role::Seller,
+        Role::Admin,
+        Role::Worker,
+        Role::Carrier,
+        Role::Engine,
+    ];
 
     /// The name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Role::Customer => "customer",
             Role::Partner => "partner",
+            Role::Sandbox => "sandbox",
             Role::Operator => "operator",
             Role::Seller => "seller",
             Role::Admin => "admin",
@@ -49,7 +61,7 @@ impl Role {
 
 /// A name that is no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a role: use customer, partner, operator, seller, admin, worker, carrier or engine")]
+#[error("{0:?} is not a role: use customer, partner, sandbox, operator, seller, admin, worker, carrier or engine")]
 pub struct UnknownRole(pub String);
 
 impl FromStr for Role {

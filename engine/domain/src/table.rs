@@ -1,6 +1,6 @@
 //! Every legal move, one row each.
 
-use crate::Role::{self, Admin, Carrier, Customer, Operator, Partner, Seller, Worker};
+use crate::Role::{self, Admin, Carrier, Customer, Operator, Partner, Sandbox, Seller, Worker};
 use crate::Stage::{
     self, Cancelled, Closed, Completed, Draft, Packaging, Priced, PricingAccepted, PricingExpired, PricingFailed, PricingRequested,
     PricingRunning, Ready, Shipped, WorkAvailable, WorkClaimed, WorkInProgress, WorkRework,
@@ -35,9 +35,16 @@ pub enum Action {
     Accept,
     Amend,
     SkipRecords,
+    Advance,
+    Clock,
 }
 
 impl Action {
+    /// Whether only orders of a sandbox know it.
+    pub const fn is_of_sandbox(self) -> bool {
+        matches!(self, Action::Advance | Action::Clock)
+    }
+
     /// The name in answers (`allowed`), which is the last part of the HTTP path where there is one.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,6 +73,8 @@ impl Action {
             Action::Accept => "accept",
             Action::Amend => "amend",
             Action::SkipRecords => "skip-records",
+            Action::Advance => "advance",
+            Action::Clock => "clock",
         }
     }
 }
@@ -135,7 +144,12 @@ const ANY: &[Stage] = &Stage::ALL;
 const BENCH: &[Role] = &[Operator, Admin];
 const SALES: &[Role] = &[Seller, Admin];
 const STAFF: &[Role] = &[Operator, Seller, Admin];
-const BUYER: &[Role] = &[Customer, Partner];
+const BUYER: &[Role] = &[Customer, Partner, Sandbox];
+const PARTNER: &[Role] = &[Partner, Sandbox];
+/// Approved, not at its end.
+const AT_WORK: &[Stage] = &[WorkAvailable, WorkClaimed, WorkInProgress, WorkRework, Completed, Packaging, Shipped];
+/// One step on from there.
+const STEPPED: &[Stage] = &[WorkClaimed, WorkInProgress, Completed, Packaging, Shipped, Closed];
 /// Handed in, not approved yet.
 const BEFORE_APPROVAL: &[Stage] = &[PricingRequested, PricingAccepted, PricingRunning, PricingFailed, PricingExpired, Priced];
 
@@ -157,8 +171,8 @@ pub const TABLE: &[Row] = &[
     row(Action::Reprice,          SALES,      &[PricingFailed, PricingExpired, Priced],  &[PricingRequested],                 WhileHeld::Refused),
     row(Action::Approve,          SALES,      &[Priced],                                 &[WorkAvailable],                    WhileHeld::Refused),
     row(Action::Reject,           SALES,      &[PricingFailed, PricingExpired, Priced],  &[Cancelled],                        WhileHeld::Refused),
-    row(Action::Accept,           &[Partner], &[Priced],                                 &[WorkAvailable],                    WhileHeld::Refused),
-    row(Action::Amend,            &[Partner], BEFORE_APPROVAL,                           &[PricingRequested],                 WhileHeld::Refused),
+    row(Action::Accept,           PARTNER,    &[Priced],                                 &[WorkAvailable],                    WhileHeld::Refused),
+    row(Action::Amend,            PARTNER,    BEFORE_APPROVAL,                           &[PricingRequested],                 WhileHeld::Refused),
     row(Action::Claim,            BENCH,      &[WorkAvailable],                          &[WorkClaimed],                      WhileHeld::Refused),
     row(Action::Start,            BENCH,      &[WorkClaimed],                            &[WorkInProgress],                   WhileHeld::Refused),
     row(Action::Complete,         BENCH,      &[WorkInProgress, WorkRework],             &[Completed],                        WhileHeld::Refused),
@@ -173,6 +187,8 @@ pub const TABLE: &[Row] = &[
     row(Action::Cancel,           BUYER,      BEFORE_WORK,                               &[Cancelled],                        WhileHeld::Allowed),
     row(Action::Cancel,           SALES,      BEFORE_SHIPPED,                            &[Cancelled],                        WhileHeld::Allowed),
     row(Action::SkipRecords,      &[Admin],   ANY,                                       &[],                                 WhileHeld::Allowed),
+    row(Action::Advance,          &[Sandbox], AT_WORK,                                   STEPPED,                             WhileHeld::Refused),
+    row(Action::Clock,            &[Sandbox], OPEN,                                      &[],                                 WhileHeld::Allowed),
 ];
 
 /// What `role` may ask of an order that stands so. (Skipping records is not among it: that is asked of an

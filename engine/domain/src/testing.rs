@@ -57,6 +57,19 @@ impl Scenario {
             .then_status(Status::Submitted)
     }
 
+    /// An order in a partner's sandbox, with a price.
+    pub fn priced_in_sandbox() -> Self {
+        let Command::CreateOrder { item, .. } = create_order() else { unreachable!("it creates") };
+        let client = Role::Sandbox.as_str().to_owned();
+        let create = Command::CreateOrder { channel: Channel::Partner, client, reference: Some("R-1".into()), customer: None, item };
+        Self::nothing()
+            .when(Role::Sandbox, create)
+            .when(Role::Sandbox, Command::AttachModel { model: ring_model() })
+            .when(Role::Sandbox, Command::SubmitOrder)
+            .quoted(1)
+            .then_status(Status::PriceCalculated)
+    }
+
     /// A worker takes the attempt and brings [`quote`].
     pub fn quoted(self, attempt: u32) -> Self {
         self.when(Role::Worker, Command::AcceptPricing { attempt, worker: "w1".into() })

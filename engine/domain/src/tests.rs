@@ -4,4 +4,5 @@ mod deadlines;
 mod lifecycle;
 mod properties;
 mod rules;
+mod sandbox;
 mod terms;

@@ -25,5 +25,6 @@ mod local;
 mod port;
 
 pub use port::{
-    Appending, CommitError, Error, Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Subscription, Transaction,
+    Appending, CommandRecord, CommitError, Error, Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Subscription,
+    Transaction,
 };

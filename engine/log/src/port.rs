@@ -30,6 +30,26 @@ pub struct Record {
     pub payload: Vec<u8>,
 }
 
+/// A command as its owner takes it: no more than deciding needs. Of what a record has besides, the headers alone cost
+/// about as much to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRecord {
+    /// Where it lies.
+    pub partition: Partition,
+    /// Where it lies; grows within a partition, may have holes.
+    pub offset: u64,
+    /// The order id as text.
+    pub key: String,
+    /// Framed Avro.
+    pub payload: Vec<u8>,
+}
+
+impl From<Record> for CommandRecord {
+    fn from(Record { partition, offset, key, payload, .. }: Record) -> Self {
+        Self { partition, offset, key, payload }
+    }
+}
+
 /// A record to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
@@ -150,7 +170,7 @@ pub enum Polled {
     /// These are no longer ours. Forget their state.
     Revoked(Vec<Partition>),
     /// Commands, in order within each partition, at most as many as asked for.
-    Commands(Vec<Record>),
+    Commands(Vec<CommandRecord>),
     /// Nothing within the time.
     Idle,
 }

@@ -5,8 +5,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use atelier_schemas::OutcomeResult;
+use atelier_schemas::Word;
 use uuid::Uuid;
+
+type OutcomeResult = atelier_schemas::OutcomeResultOf<Word>;
 
 /// Refusals remembered per partition.
 pub(crate) const LIMIT: usize = 4096;

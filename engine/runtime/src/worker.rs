@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use atelier_log::{CommitError, Error as LogError, Log, Membership, Owner, Partition, Polled, Record, Transaction};
+use atelier_log::{CommandRecord, CommitError, Error as LogError, Log, Membership, Owner, Partition, Polled, Transaction};
 use atelier_schemas::Topic;
 
 use crate::Clock;
@@ -76,7 +76,7 @@ pub struct Worker {
     /// Assigned, and not restored yet.
     assigned: Vec<Partition>,
     /// Taken from the log by one poll, and not decided yet; nothing is polled before that.
-    taken: BTreeMap<Partition, Vec<Record>>,
+    taken: BTreeMap<Partition, Vec<CommandRecord>>,
     /// Polled since deadlines were last looked at.
     polled: bool,
     /// Their deadlines have passed, and are not decided yet.
@@ -196,11 +196,7 @@ impl Worker {
         match polled {
             Polled::Assigned(partitions) => self.assigned = partitions,
             Polled::Revoked(partitions) => self.revoked(&partitions),
-            Polled::Commands(commands) => {
-                for command in commands {
-                    self.taken.entry(command.partition).or_default().push(command);
-                }
-            }
+            Polled::Commands(commands) => self.taken = by_partition(commands),
             Polled::Idle => {}
         }
         self.polled = true;
@@ -280,7 +276,7 @@ impl Worker {
         }
     }
 
-    fn commands(&mut self, partition: Partition, mut commands: Vec<Record>) -> Result<(), Stop> {
+    fn commands(&mut self, partition: Partition, mut commands: Vec<CommandRecord>) -> Result<(), Stop> {
         let now = (self.clock)();
         // Commands of a partition lost in this very batch come again after it is claimed again.
         let Some(state) = self.owned.get_mut(&partition) else { return Ok(()) };
@@ -289,8 +285,9 @@ impl Worker {
         if commands.is_empty() {
             return Ok(());
         }
-        let transaction = state.decide(&commands, now).map_err(index_failed)?;
-        self.unwritten = Some(Unwritten { transaction, commands: commands.len() as u64 });
+        let count = commands.len() as u64;
+        let transaction = state.decide(commands, now).map_err(index_failed)?;
+        self.unwritten = Some(Unwritten { transaction, commands: count });
         Ok(())
     }
 
@@ -391,6 +388,14 @@ impl Worker {
     fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+fn by_partition(commands: Vec<CommandRecord>) -> BTreeMap<Partition, Vec<CommandRecord>> {
+    let mut sorted: BTreeMap<Partition, Vec<CommandRecord>> = BTreeMap::new();
+    for command in commands {
+        sorted.entry(command.partition).or_default().push(command);
+    }
+    sorted
 }
 
 fn index_failed(error: crate::closed::Error) -> Stop {

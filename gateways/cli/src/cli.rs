@@ -61,6 +61,10 @@ atelier chaos --log kafka://127.0.0.1:9092 --store postgres://atelier@127.0.0.1/
     /// Measures models and prices them
     #[command(after_help = "Example:\n  atelier pricing --log kafka://k1:9092 --blobs file --data /mnt/shared --capacity 4")]
     Pricing(PricingArgs),
+    /// Sends partners' webhooks
+    #[command(after_help = "Any number of processes share the work; those that share a store need clocks within a second.\n\nExample:\n  \
+atelier webhooks --log kafka://k1:9092 --store postgres://atelier@db/atelier --public-url https://api.example.org")]
+    Webhooks(RoleArgs),
     /// Serves HTTP
     #[command(
         after_help = "Examples:\n  atelier gateway shop partner mes crm carrier events\n  atelier gateway shop --listen 0.0.0.0:8080"
@@ -123,7 +127,12 @@ impl Command {
     pub(crate) fn voice(&self) -> Voice {
         match self {
             Command::Audit(args) if args.every.is_some() => Voice::Role,
-            Command::Up(_) | Command::Engine(_) | Command::Projections(_) | Command::Pricing(_) | Command::Gateway(_) => Voice::Role,
+            Command::Up(_)
+            | Command::Engine(_)
+            | Command::Projections(_)
+            | Command::Pricing(_)
+            | Command::Webhooks(_)
+            | Command::Gateway(_) => Voice::Role,
             Command::Demo(_)
             | Command::Chaos(_)
             | Command::Audit(_)

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use atelier_projections::{Gap, GapFilter, GapState, Look, Queries};
+use atelier_partners::{WAITING_MAX, Waiting};
+use atelier_projections::{Found, Gap, GapFilter, GapState, Queries, UnknownParcel};
 
 use crate::Failure;
 use crate::cli::GapsArgs;
@@ -25,14 +26,17 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     let queries = wiring::store(settings).await?.queries();
     let (progress, now) = (queries.progress().await?, (wiring::clock())());
     let grace = Duration::from_secs(args.grace_s.into());
-    let look = tokio::task::spawn_blocking(move || Look::at(log.as_ref(), &progress, now, grace)).await??;
+    let found = tokio::task::spawn_blocking(move || Found::at(log.as_ref(), &progress, now, grace)).await??;
+    let limit = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
+    let waiting = wiring::accounts(settings).await?.waiting_deliveries(None, limit).await?;
+    let found = Found { parcels: waiting.into_iter().map(parcel).collect(), ..found };
     let state = match (args.closed, args.all) {
         (true, _) => GapState::Closed,
         (_, true) => GapState::All,
         _ => GapState::Open,
     };
     let filter = GapFilter { state, cause: args.cause, order: args.order, ..GapFilter::default() };
-    let (gaps, more) = listed(&queries, &filter, &look, args.limit as usize).await?;
+    let (gaps, more) = listed(&queries, &filter, &found, args.limit as usize).await?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&serde_json::json!({"gaps": gaps, "more": more}))?)?;
@@ -41,16 +45,21 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     }
     // Those listed may all be closed, and an open one behind the limit.
     let open = GapFilter { state: GapState::Open, limit: Some(1), ..filter };
-    let any_open = state != GapState::Closed && !queries.gaps(&open, ROLE, &look).await?.items.is_empty();
+    let any_open = state != GapState::Closed && !queries.gaps(&open, ROLE, &found).await?.items.is_empty();
     Ok(if any_open { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
+fn parcel(waiting: Waiting) -> UnknownParcel {
+    let Waiting { carrier, tracking, message_id, received_at, .. } = waiting;
+    UnknownParcel { carrier, tracking, message_id, since: received_at }
+}
+
 /// The first `limit` gaps, and whether there are more.
-async fn listed(queries: &Queries, filter: &GapFilter, look: &Look, limit: usize) -> Result<(Vec<Gap>, bool), Failure> {
+async fn listed(queries: &Queries, filter: &GapFilter, found: &Found, limit: usize) -> Result<(Vec<Gap>, bool), Failure> {
     let mut filter = GapFilter { limit: Some(PAGE), ..filter.clone() };
     let mut gaps = Vec::new();
     loop {
-        let page = queries.gaps(&filter, ROLE, look).await?;
+        let page = queries.gaps(&filter, ROLE, found).await?;
         gaps.extend(page.items);
         filter.cursor = page.next;
         if gaps.len() >= limit || filter.cursor.is_none() {

@@ -65,6 +65,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Engine(args) => roles::engine(&settings, &args).await,
         Command::Projections(args) => roles::projections(&settings, &args).await,
         Command::Pricing(args) => roles::pricing(&settings, &args).await,
+        Command::Webhooks(args) => roles::webhooks(&settings, &args).await,
         Command::Gateway(args) => roles::gateway(&settings, &args).await,
         Command::Audit(args) => audit::run(&settings, &args).await,
         Command::Gaps(args) => gaps::run(&settings, &args).await,

@@ -47,6 +47,17 @@ pub(crate) struct Settings {
     /// File with the secret shared with the carrier (or the variable ATELIER_CARRIER_SECRET holds it)
     #[arg(long, env = "ATELIER_CARRIER_SECRET_FILE", global = true, value_name = "FILE")]
     pub(crate) carrier_secret_file: Option<PathBuf>,
+    /// Networks that webhooks may call although they are not public, comma separated: 127.0.0.0/8
+    ///
+    /// Also without TLS. Everything else that is not public is refused, whatever a name resolves to.
+    #[arg(long, env = "ATELIER_WEBHOOK_ALLOW", global = true, value_delimiter = ',', value_name = "CIDR")]
+    pub(crate) webhook_allow: Vec<atelier_webhooks::Net>,
+    /// File with certificates (PEM) that webhooks trust beside Mozilla's
+    #[arg(long, env = "ATELIER_WEBHOOK_CA", global = true, value_name = "FILE")]
+    pub(crate) webhook_ca: Option<PathBuf>,
+    /// Where partners reach this house; comes before the links in webhooks
+    #[arg(long, env = "ATELIER_PUBLIC_URL", global = true, default_value = "", value_name = "URL")]
+    pub(crate) public_url: String,
     /// Send traces there (OTLP over HTTP), for example http://127.0.0.1:4318
     #[arg(long, env = "ATELIER_OTLP", global = true, value_name = "URL")]
     pub(crate) otlp: Option<String>,

@@ -9,10 +9,11 @@ use atelier_http::Secret;
 use atelier_log::embedded::Embedded;
 use atelier_log::{Log, kafka};
 use atelier_partners::Accounts;
-use atelier_partners::key::RANDOM_BYTES;
 use atelier_pricing::PriceBook;
 use atelier_projections::Store;
+use atelier_webhooks::{Endpoints, Guard, Sender};
 use prometheus_client::registry::Registry;
+use uuid::Uuid;
 
 use crate::Failure;
 use crate::settings::{BlobsChoice, LogChoice, Settings, StoreChoice};
@@ -128,11 +129,40 @@ pub(crate) async fn accounts(settings: &Settings) -> Result<Accounts, Failure> {
     }
 }
 
-/// Bytes for a new key: the one place that asks the machine for randomness nobody can foresee.
-pub(crate) fn random_bytes() -> Result<[u8; RANDOM_BYTES], Failure> {
-    let mut bytes = [0; RANDOM_BYTES];
+/// Bytes for a new key or secret: the one place that asks the machine for randomness nobody can foresee.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random bytes: {error}"))?;
     Ok(bytes)
+}
+
+/// Opens the webhooks' store: a file of its own, or tables of their own beside the read models.
+pub(crate) async fn webhooks_store(settings: &Settings) -> Result<atelier_store::Store, Failure> {
+    let url = match &settings.store {
+        StoreChoice::Sqlite => {
+            std::fs::create_dir_all(&settings.data)
+                .map_err(|error| format!("cannot make the folder {}: {error}; choose another with --data", settings.data.display()))?;
+            format!("sqlite:{}", settings.data.join("webhooks.sqlite").display())
+        }
+        StoreChoice::Postgres { url } => url.clone(),
+    };
+    Ok(atelier_store::Store::open(&url, &atelier_webhooks::SCHEMA).await?)
+}
+
+/// What webhooks are sent with.
+pub(crate) fn webhooks_sender(settings: &Settings) -> Result<Sender, Failure> {
+    let guard = Guard::new(settings.webhook_allow.clone());
+    let Some(path) = &settings.webhook_ca else { return Ok(Sender::new(guard, &[])?) };
+    let pem =
+        std::fs::read(path).map_err(|error| format!("cannot read the certificates {}: {error}; correct --webhook-ca", path.display()))?;
+    Ok(Sender::new(guard, &pem).map_err(|error| format!("the certificates {}: {error}; correct --webhook-ca", path.display()))?)
+}
+
+/// What partners may do with their endpoints.
+pub(crate) fn endpoints(settings: &Settings, store: atelier_store::Store) -> Result<Endpoints, Failure> {
+    // A system without randomness costs the one request that wanted a secret, as any defect does.
+    let draw = || random_bytes().expect("the system gives random bytes");
+    Ok(Endpoints::new(store, webhooks_sender(settings)?, clock(), Arc::new(Uuid::now_v7), Arc::new(draw)))
 }
 
 /// Opens the object store.

@@ -8,6 +8,7 @@ use atelier_log::client::Client;
 use atelier_partners::key::RANDOM_BYTES;
 use atelier_partners::{Accounts, Limiter, Places};
 use atelier_projections::Queries;
+use atelier_webhooks::Endpoints;
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ pub struct App {
     pub queries: Queries,
     /// Partners, their keys, and the switch of their lane.
     pub accounts: Accounts,
+    /// Where partners' messages go.
+    pub webhooks: Endpoints,
     /// Bytes of models and previews.
     pub blobs: Blobs,
     /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -1,8 +1,9 @@
 //! Limits and policies of the gateway, and what makes them impossible.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use atelier_webhooks::Secret;
 
 use crate::router::Surface;
 
@@ -85,43 +86,6 @@ impl StaffPolicy {
     }
 }
 
-/// A shared secret. Shows nothing of itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-/// The shortest secret worth signing with; the Standard Webhooks specification asks for 24 to 64.
-const SECRET_MIN_BYTES: usize = 24;
-
-impl Secret {
-    /// Reads `whsec_<base64>` (Standard Webhooks), or takes any other text as its bytes.
-    ///
-    /// # Errors
-    /// [`Error::Secret`] when it is shorter than 24 bytes, or `whsec_` is not followed by base64.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        use base64::Engine as _;
-        let bytes = match text.trim().strip_prefix("whsec_") {
-            Some(encoded) => base64::engine::general_purpose::STANDARD
-                .decode(encoded)
-                .map_err(|_| Error::Secret("`whsec_` must be followed by base64".into()))?,
-            None => text.trim().as_bytes().to_vec(),
-        };
-        if bytes.len() < SECRET_MIN_BYTES {
-            return Err(Error::Secret(format!("it has {} bytes, at least {SECRET_MIN_BYTES} are needed", bytes.len())));
-        }
-        Ok(Self(bytes))
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
-    }
-}
-
 /// A configuration that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -131,9 +95,6 @@ pub enum Error {
          listen on 127.0.0.1 (or ::1), or serve only surfaces that need no staff (shop, carrier)"
     )]
     StaffWithoutLogin(SocketAddr),
-    /// A secret that protects nothing.
-    #[error("the carrier secret cannot be used: {0}; make one with `openssl rand -base64 32` and write it as whsec_<that>")]
-    Secret(String),
 }
 
 #[cfg(test)]
@@ -152,16 +113,5 @@ mod tests {
         }
         assert_eq!(StaffPolicy::for_surfaces(everywhere, &[Surface::Shop, Surface::Carrier]), Ok(StaffPolicy::Closed));
         assert!(StaffPolicy::for_surfaces(everywhere, &[Surface::Shop, Surface::Mes]).is_err());
-    }
-
-    #[test]
-    fn a_secret_is_long_enough_and_never_shown() {
-        let secret = Secret::parse("a secret of the carrier, long enough").expect("long enough");
-        assert_eq!(format!("{secret:?}"), "Secret(redacted)");
-        assert!(!format!("{:?}", Config { carrier_secret: Some(secret), ..Config::default() }).contains("carrier,"));
-        assert!(Secret::parse("short").is_err());
-        assert!(Secret::parse("whsec_!!!").is_err());
-        let encoded = Secret::parse("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5").expect("base64");
-        assert_eq!(encoded.as_bytes(), b"012345678901234567890123456789");
     }
 }

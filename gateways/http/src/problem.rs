@@ -82,6 +82,8 @@ codes! {
     KeyReused        "key_reused"             UNPROCESSABLE_ENTITY   "The idempotency key was used for another request";
     StaleAttempt     "stale_attempt"          CONFLICT               "A later attempt has taken over";
     NotHolder        "not_holder"             CONFLICT               "Somebody else has this work";
+    SandboxOrder     "sandbox_order"          CONFLICT               "The order is one of a sandbox";
+    LiveOrder        "live_order"             CONFLICT               "The order is a real one";
     Forbidden        "forbidden"              FORBIDDEN              "Not yours to ask";
     TooLarge         "too_large"              PAYLOAD_TOO_LARGE      "Too large";
     Unreadable       "unreadable"             UNPROCESSABLE_ENTITY   "The command could not be read";
@@ -92,6 +94,9 @@ codes! {
     Unauthenticated  "unauthenticated"        UNAUTHORIZED           "Say who you are";
     UnknownParcel    "unknown_parcel"         NOT_FOUND              "No order has this parcel";
     UnknownRecord    "unknown_record"         NOT_FOUND              "There is no such record";
+    UnknownEndpoint  "unknown_endpoint"       NOT_FOUND              "There is no such endpoint";
+    TooManyEndpoints "too_many_endpoints"     CONFLICT               "As many endpoints as there may be";
+    EndpointDisabled "endpoint_disabled"      CONFLICT               "The endpoint is disabled";
     UnknownCommand   "unknown_command"        NOT_FOUND              "There is no such command";
     NoPreview        "no_preview"             NOT_FOUND              "There is no preview";
     NothingToDo      "nothing_to_do"          NOT_FOUND              "There is nothing to do";
@@ -192,9 +197,14 @@ impl Refusal {
 
     /// The engine refused because of how the order stands: another order may do.
     pub(crate) fn is_about_the_order(&self) -> bool {
-        [Code::Version, Code::NotAllowed, Code::Held, Code::NotHolder, Code::Parked, Code::UnknownOrder]
+        [Code::Version, Code::NotAllowed, Code::Held, Code::NotHolder, Code::SandboxOrder, Code::Parked, Code::UnknownOrder]
             .iter()
             .any(|code| self.problem.type_uri.strip_prefix(TYPE_PREFIX) == Some(code.as_str()))
+    }
+
+    /// What happened, in a sentence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.problem.detail
     }
 
     pub(crate) fn into_problem(self) -> Problem {

@@ -7,10 +7,17 @@ use atelier_store::{Durability, Schema, Store};
 
 use crate::Error;
 
-const SCHEMA: Schema =
-    Schema { name: "partners", migrations: &[("partners/1", include_str!("migration.sql"))], durability: Durability::Kept };
+const SCHEMA: Schema = Schema {
+    name: "partners",
+    migrations: &[
+        ("partners/1", include_str!("migration.sql")),
+        ("partners/2", include_str!("migration-2.sql")),
+        ("carriers/1", include_str!("migration-3.sql")),
+    ],
+    durability: Durability::Kept,
+};
 
-/// Partners, their keys, uploads and lane. Clones share the connections.
+/// Partners, their keys, uploads and lane; carriers' messages that wait. Clones share the connections.
 #[derive(Clone)]
 pub struct Accounts {
     pub(crate) store: Store,

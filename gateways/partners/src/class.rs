@@ -8,6 +8,8 @@ pub enum Class {
     Standard,
     /// One with a few a second.
     Large,
+    /// Not a partner's: what any partner's sandbox is given, so that trying things out starves nobody.
+    Sandbox,
 }
 
 /// What a request does, each with a limit of its own.
@@ -42,7 +44,7 @@ pub struct Rate {
 }
 
 impl Class {
-    /// All of them.
+    /// Those a partner can have.
     pub const ALL: [Class; 2] = [Class::Standard, Class::Large];
 
     /// The name.
@@ -50,6 +52,7 @@ impl Class {
         match self {
             Class::Standard => "standard",
             Class::Large => "large",
+            Class::Sandbox => "sandbox",
         }
     }
 
@@ -63,6 +66,9 @@ impl Class {
             (Class::Large,    Kind::Read)   => Rate { burst: 1000, window_s: 5 },
             (Class::Large,    Kind::Write)  => Rate { burst:  400, window_s: 4 },
             (Class::Large,    Kind::Upload) => Rate { burst:  100, window_s: 20 },
+            (Class::Sandbox,  Kind::Read)   => Rate { burst:   50, window_s: 5 },
+            (Class::Sandbox,  Kind::Write)  => Rate { burst:   20, window_s: 4 },
+            (Class::Sandbox,  Kind::Upload) => Rate { burst:    5, window_s: 20 },
         }
     }
 
@@ -71,6 +77,7 @@ impl Class {
         match self {
             Class::Standard => 16,
             Class::Large => 64,
+            Class::Sandbox => 4,
         }
     }
 
@@ -79,6 +86,7 @@ impl Class {
         match self {
             Class::Standard => 1_000,
             Class::Large => 20_000,
+            Class::Sandbox => 100,
         }
     }
 
@@ -87,6 +95,7 @@ impl Class {
         match self {
             Class::Standard => 100,
             Class::Large => 2_000,
+            Class::Sandbox => 5,
         }
     }
 }

@@ -8,13 +8,35 @@ use crate::class::{Class, UnknownClass};
 use crate::key::{Key, RANDOM_BYTES};
 use crate::{Accounts, Error};
 
-/// Keys of a partner that live at once: one in use, and its successor while it is put in place.
+/// Keys of a partner that live at once, and as many of its sandbox: one in use, and its successor while it is put in place.
 pub const LIVE_KEYS_MAX: usize = 2;
 /// Keys told of at most, the newest ones.
 const LISTED_MAX: i64 = 200;
 /// A key's use is noted at most so often.
 const NOTED_EVERY_MS: i64 = 60_000;
 const NAME_MAX: usize = 40;
+
+/// What a key opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Real orders.
+    #[default]
+    Live,
+    /// Orders that are priced like any other and never made.
+    Sandbox,
+}
+
+impl Mode {
+    /// Whether it is the sandbox.
+    pub const fn is_sandbox(self) -> bool {
+        matches!(self, Mode::Sandbox)
+    }
+
+    /// From [`Mode::is_sandbox`].
+    pub const fn of(sandbox: bool) -> Self {
+        if sandbox { Mode::Sandbox } else { Mode::Live }
+    }
+}
 
 /// A key just made; nobody can see it again.
 #[derive(Clone, Debug)]
@@ -23,6 +45,8 @@ pub struct NewKey {
     pub key: Key,
     /// Whose.
     pub partner: String,
+    /// What it opens.
+    pub mode: Mode,
     /// What the partner is given.
     pub class: Class,
     /// Milliseconds since 1970.
@@ -36,6 +60,8 @@ pub struct KeyInfo {
     pub key_id: String,
     /// Whose.
     pub partner: String,
+    /// What it opens.
+    pub mode: Mode,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Since when it opens nothing.
@@ -51,19 +77,28 @@ pub struct Caller {
     pub partner: String,
     /// By which key.
     pub key_id: String,
-    /// What the partner is given.
+    /// What the key opens.
+    pub mode: Mode,
+    /// What the partner is given; of its sandbox always [`Class::Sandbox`].
     pub class: Class,
 }
 
-const KEY: &str = "SELECT key_id, partner, created_at, revoked_at, used_at FROM partner_keys WHERE ";
+const KEY: &str = "SELECT key_id, partner, sandbox, created_at, revoked_at, used_at FROM partner_keys WHERE ";
 
 impl Accounts {
     /// Makes a key for a partner, who is made with `class` when there is none of that name; an existing one
     /// changes its class where one is given. `random` must be nobody's to foresee.
     ///
     /// # Errors
-    /// [`Error::Name`]; [`Error::TooManyKeys`] when [`LIVE_KEYS_MAX`] live; [`Error::Store`].
-    pub async fn create_key(&self, partner: &str, class: Option<Class>, random: &[u8; RANDOM_BYTES], now_ms: i64) -> Result<NewKey, Error> {
+    /// [`Error::Name`]; [`Error::TooManyKeys`] when [`LIVE_KEYS_MAX`] of the mode live; [`Error::Store`].
+    pub async fn create_key(
+        &self,
+        partner: &str,
+        mode: Mode,
+        class: Option<Class>,
+        random: &[u8; RANDOM_BYTES],
+        now_ms: i64,
+    ) -> Result<NewKey, Error> {
         if !is_name(partner) {
             return Err(Error::Name(partner.chars().take(NAME_MAX + 1).collect()));
         }
@@ -71,19 +106,19 @@ impl Accounts {
         let mut transaction = self.store.begin().await?;
         // Two that make a key at once take turns: each sees what the other made.
         transaction.lock(&format!("partner {partner}")).await?;
-        let live = live_keys(&mut transaction, partner).await?;
+        let live = live_keys(&mut transaction, partner, mode).await?;
         if live.len() >= LIVE_KEYS_MAX {
             return Err(Error::TooManyKeys { partner: partner.to_owned(), count: live.len(), ids: live.join(", ") });
         }
         let class = partner_with(&mut transaction, partner, class, now_ms).await?;
         transaction
             .execute(
-                "INSERT INTO partner_keys (key_id, partner, secret_sha256, created_at) VALUES ($1, $2, $3, $4)",
-                [key.id().into(), partner.into(), key.hash().to_hex().as_str().into(), now_ms.into()],
+                "INSERT INTO partner_keys (key_id, partner, secret_sha256, created_at, sandbox) VALUES ($1, $2, $3, $4, $5)",
+                [key.id().into(), partner.into(), key.hash().to_hex().as_str().into(), now_ms.into(), mode.is_sandbox().into()],
             )
             .await?;
         transaction.commit().await?;
-        Ok(NewKey { key, partner: partner.to_owned(), class, created_at: now_ms })
+        Ok(NewKey { key, partner: partner.to_owned(), mode, class, created_at: now_ms })
     }
 
     /// Keys of a partner, or of all, the newest first, at most 200.
@@ -99,24 +134,27 @@ impl Accounts {
         rows.iter().map(info).collect()
     }
 
-    /// Revokes a key of a partner. It opens nothing from the return on; revoking it again changes nothing.
+    /// Revokes a key of a partner, whatever it opens or, given `only`, one that opens this. It opens nothing from the
+    /// return on; revoking it again changes nothing.
     ///
     /// # Errors
     /// [`Error::UnknownKey`] when the partner has none of that id; [`Error::Store`].
-    pub async fn revoke_key(&self, partner: &str, key_id: &str, now_ms: i64) -> Result<KeyInfo, Error> {
+    pub async fn revoke_key(&self, partner: &str, key_id: &str, only: Option<Mode>, now_ms: i64) -> Result<KeyInfo, Error> {
         let mut transaction = self.store.begin().await?;
+        let select = Select::text(KEY)
+            .push("key_id = ? AND partner = ?", [key_id.into(), partner.into()])
+            .when(" AND sandbox = ?", only.map(|mode| mode.is_sandbox().into()));
+        let found = select.first_in(&mut transaction).await?;
+        let known = found.ok_or_else(|| Error::UnknownKey { partner: partner.to_owned(), key_id: key_id.chars().take(40).collect() })?;
+        let known = info(&known)?;
         transaction
             .execute(
                 "UPDATE partner_keys SET revoked_at = $1 WHERE key_id = $2 AND partner = $3 AND revoked_at IS NULL",
                 [now_ms.into(), key_id.into(), partner.into()],
             )
             .await?;
-        let select = Select::text(KEY).push("key_id = ? AND partner = ?", [key_id.into(), partner.into()]);
-        let found = select.first_in(&mut transaction).await?;
-        let known = found.ok_or_else(|| Error::UnknownKey { partner: partner.to_owned(), key_id: key_id.chars().take(40).collect() })?;
-        let known = info(&known)?;
         transaction.commit().await?;
-        Ok(known)
+        Ok(KeyInfo { revoked_at: known.revoked_at.or(Some(now_ms)), ..known })
     }
 
     /// Who has this key, if it is one and lives. Notes that it was used, once a minute.
@@ -125,17 +163,19 @@ impl Accounts {
     /// [`Error::Store`].
     pub async fn recognise(&self, text: &str, now_ms: i64) -> Result<Option<Caller>, Error> {
         let Some(key) = Key::parse(text) else { return Ok(None) };
-        let select =
-            Select::text("SELECT k.partner, k.secret_sha256, p.class FROM partner_keys k JOIN partners p ON p.partner = k.partner WHERE ");
+        let select = Select::text(
+            "SELECT k.partner, k.secret_sha256, k.sandbox, p.class FROM partner_keys k JOIN partners p ON p.partner = k.partner WHERE ",
+        );
         let found = select.push("k.key_id = ? AND k.revoked_at IS NULL", [key.id().into()]).first(&self.store).await?;
         let Some(row) = found else { return Ok(None) };
         let mut columns = Columns::of(&row);
-        let (partner, secret_sha256, class) = (columns.text()?, columns.text()?, columns.text()?);
+        let (partner, secret_sha256, mode, class) = (columns.text()?, columns.text()?, Mode::of(columns.flag()?), columns.text()?);
         if !key.hash().is(&secret_sha256) {
             return Ok(None);
         }
         self.note_use(key.id(), now_ms).await;
-        Ok(Some(Caller { partner, key_id: key.id().to_owned(), class: known_class(&class)? }))
+        let class = if mode.is_sandbox() { Class::Sandbox } else { known_class(&class)? };
+        Ok(Some(Caller { partner, key_id: key.id().to_owned(), mode, class }))
     }
 
     /// Nobody is refused because this could not be noted.
@@ -164,9 +204,10 @@ impl Accounts {
     }
 }
 
-async fn live_keys(transaction: &mut Transaction, partner: &str) -> Result<Vec<String>, Error> {
+async fn live_keys(transaction: &mut Transaction, partner: &str, mode: Mode) -> Result<Vec<String>, Error> {
     let select = Select::text("SELECT key_id FROM partner_keys WHERE ")
-        .push("partner = ? AND revoked_at IS NULL ORDER BY created_at, key_id", [partner.into()]);
+        .push("partner = ? AND sandbox = ?", [partner.into(), mode.is_sandbox().into()])
+        .push(" AND revoked_at IS NULL ORDER BY created_at, key_id", []);
     let rows = select.all_in(transaction).await?;
     rows.iter().map(|row| Ok(Columns::of(row).text()?)).collect()
 }
@@ -200,6 +241,7 @@ fn info(row: &Row) -> Result<KeyInfo, Error> {
     Ok(KeyInfo {
         key_id: columns.text()?,
         partner: columns.text()?,
+        mode: Mode::of(columns.flag()?),
         created_at: columns.int()?,
         revoked_at: columns.optional_int()?,
         used_at: columns.optional_int()?,

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use atelier_partners::key::RANDOM_BYTES;
-use atelier_partners::{Accounts, Class, Error, Intake, LIVE_KEYS_MAX};
+use atelier_partners::{Accounts, Class, Error, Intake, LIVE_KEYS_MAX, Mode, Waiting};
 use atelier_support::Postgres;
 
 const MINUTE: i64 = 60_000;
@@ -38,16 +38,16 @@ fn random() -> [u8; RANDOM_BYTES] {
 async fn a_key_names_its_partner_until_it_is_revoked() {
     for bed in both() {
         let accounts = Accounts::open(&bed.url).await.unwrap();
-        let made = accounts.create_key("acme", Some(Class::Large), &random(), 7).await.unwrap();
+        let made = accounts.create_key("acme", Mode::Live, Some(Class::Large), &random(), 7).await.unwrap();
         let text = made.key.reveal();
         // Another process sees it at once, and its end too.
         let other = Accounts::open(&bed.url).await.unwrap();
         let caller = other.recognise(&text, 10).await.unwrap().expect("a live key");
         assert_eq!((caller.partner.as_str(), caller.key_id.as_str(), caller.class), ("acme", made.key.id(), Class::Large));
-        let known = accounts.revoke_key("acme", made.key.id(), 20).await.unwrap();
+        let known = accounts.revoke_key("acme", made.key.id(), None, 20).await.unwrap();
         assert_eq!((known.created_at, known.revoked_at), (7, Some(20)));
         assert_eq!(other.recognise(&text, 21).await.unwrap(), None);
-        assert_eq!(accounts.revoke_key("acme", made.key.id(), 30).await.unwrap().revoked_at, Some(20), "once");
+        assert_eq!(accounts.revoke_key("acme", made.key.id(), None, 30).await.unwrap().revoked_at, Some(20), "once");
     }
 }
 
@@ -58,7 +58,7 @@ async fn a_key_with_another_secret_is_nobodys() {
     let (mut one, mut other) = (random(), random());
     one[..12].copy_from_slice(&[5; 12]);
     other[..12].copy_from_slice(&[5; 12]);
-    let made = accounts.create_key("acme", None, &one, 0).await.unwrap();
+    let made = accounts.create_key("acme", Mode::Live, None, &one, 0).await.unwrap();
     let forged = atelier_partners::key::Key::new(&other);
     assert_eq!((forged.id(), forged == made.key), (made.key.id(), false));
     assert_eq!(accounts.recognise(&forged.reveal(), 0).await.unwrap(), None);
@@ -75,7 +75,7 @@ async fn two_keys_live_at_once_and_a_third_is_told_what_to_do() {
         let asked: Vec<_> = (0..6)
             .map(|_| {
                 let accounts = accounts.clone();
-                tokio::spawn(async move { accounts.create_key("acme", None, &random(), 0).await })
+                tokio::spawn(async move { accounts.create_key("acme", Mode::Live, None, &random(), 0).await })
             })
             .collect();
         let mut made = Vec::new();
@@ -87,9 +87,9 @@ async fn two_keys_live_at_once_and_a_third_is_told_what_to_do() {
             }
         }
         assert_eq!(made.len(), LIVE_KEYS_MAX);
-        accounts.create_key("other", None, &random(), 0).await.unwrap();
-        accounts.revoke_key("acme", made[0].key.id(), 1).await.unwrap();
-        accounts.create_key("acme", None, &random(), 2).await.unwrap();
+        accounts.create_key("other", Mode::Live, None, &random(), 0).await.unwrap();
+        accounts.revoke_key("acme", made[0].key.id(), None, 1).await.unwrap();
+        accounts.create_key("acme", Mode::Live, None, &random(), 2).await.unwrap();
         let keys = accounts.keys(Some("acme")).await.unwrap();
         assert_eq!((keys.len(), keys.iter().filter(|key| key.revoked_at.is_none()).count()), (3, 2));
         assert_eq!(accounts.keys(None).await.unwrap().len(), 4);
@@ -100,8 +100,8 @@ async fn two_keys_live_at_once_and_a_third_is_told_what_to_do() {
 async fn one_partner_cannot_touch_anothers_key() {
     let [bed, _] = both();
     let accounts = Accounts::open(&bed.url).await.unwrap();
-    let made = accounts.create_key("acme", None, &random(), 0).await.unwrap();
-    let error = accounts.revoke_key("other", made.key.id(), 1).await.unwrap_err();
+    let made = accounts.create_key("acme", Mode::Live, None, &random(), 0).await.unwrap();
+    let error = accounts.revoke_key("other", made.key.id(), None, 1).await.unwrap_err();
     assert!(matches!(error, Error::UnknownKey { .. }), "{error}");
     assert!(accounts.recognise(&made.key.reveal(), 2).await.unwrap().is_some());
 }
@@ -110,7 +110,7 @@ async fn one_partner_cannot_touch_anothers_key() {
 async fn a_keys_use_is_noted_to_the_minute() {
     for bed in both() {
         let accounts = Accounts::open(&bed.url).await.unwrap();
-        let text = accounts.create_key("acme", None, &random(), 0).await.unwrap().key.reveal();
+        let text = accounts.create_key("acme", Mode::Live, None, &random(), 0).await.unwrap().key.reveal();
         let used = || async { accounts.keys(Some("acme")).await.unwrap()[0].used_at };
         assert_eq!(used().await, None);
         for (now, noted) in [(5 * MINUTE + 1, 5), (5 * MINUTE + 59_999, 5), (6 * MINUTE + 1, 6), (6 * MINUTE + 2, 6), (9 * MINUTE, 9)] {
@@ -125,10 +125,10 @@ async fn names_are_short_and_plain() {
     let [bed, _] = both();
     let accounts = Accounts::open(&bed.url).await.unwrap();
     for bad in ["", "Acme", "a b", "a;b", "-a", "1a", "имя", &"a".repeat(41), "a\n"] {
-        let error = accounts.create_key(bad, None, &random(), 0).await.unwrap_err();
+        let error = accounts.create_key(bad, Mode::Live, None, &random(), 0).await.unwrap_err();
         assert!(matches!(error, Error::Name(_)) && error.to_string().contains("lower-case"), "{bad:?}: {error}");
     }
-    accounts.create_key(&"a".repeat(40), None, &random(), 0).await.unwrap();
+    accounts.create_key(&"a".repeat(40), Mode::Live, None, &random(), 0).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,5 +157,58 @@ async fn an_upload_is_its_partners_for_a_week() {
         assert_eq!(again.upload_id, upload.upload_id, "the same file has the same id");
         assert_ne!(accounts.note_upload("other", "ab".repeat(32), "stl", 84, 0).await.unwrap().upload_id, upload.upload_id);
         assert!(accounts.upload("acme", upload.upload_id, WEEK + 3).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn keys_of_the_sandbox_are_counted_apart_and_have_limits_of_their_own() {
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        for mode in [Mode::Live, Mode::Sandbox] {
+            for _ in 0..LIVE_KEYS_MAX {
+                accounts.create_key("acme", mode, Some(Class::Large), &random(), 0).await.unwrap();
+            }
+            let error = accounts.create_key("acme", mode, None, &random(), 0).await.unwrap_err();
+            assert!(matches!(error, Error::TooManyKeys { count: LIVE_KEYS_MAX, .. }), "{mode:?}: {error}");
+        }
+        let keys = accounts.keys(Some("acme")).await.unwrap();
+        let of = |mode| keys.iter().filter(|key| key.mode == mode).cloned().collect::<Vec<_>>();
+        let (live, sandbox) = (of(Mode::Live), of(Mode::Sandbox));
+        assert_eq!((live.len(), sandbox.len()), (LIVE_KEYS_MAX, LIVE_KEYS_MAX));
+        // Whoever may touch keys of the sandbox only finds no others.
+        let error = accounts.revoke_key("acme", &live[0].key_id, Some(Mode::Sandbox), 5).await.unwrap_err();
+        assert!(matches!(error, Error::UnknownKey { .. }), "{error}");
+        accounts.revoke_key("acme", &sandbox[0].key_id, Some(Mode::Sandbox), 5).await.unwrap();
+        let made = accounts.create_key("acme", Mode::Sandbox, None, &random(), 6).await.unwrap();
+        let caller = accounts.recognise(&made.key.reveal(), 7).await.unwrap().expect("a live key");
+        assert_eq!((caller.mode, caller.class, caller.partner.as_str()), (Mode::Sandbox, Class::Sandbox, "acme"));
+    }
+}
+
+#[tokio::test]
+async fn messages_about_unknown_parcels_are_kept_once_and_listed_as_they_came() {
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        let message = |number: i64| Waiting {
+            carrier: "dhl".into(),
+            message_id: format!("m{number}"),
+            tracking: format!("T{number}"),
+            delivered_at: 5,
+            received_at: number / 2,
+        };
+        for number in [3, 1, 2, 0] {
+            assert!(accounts.keep_delivery(&message(number)).await.unwrap());
+        }
+        // The same message again, later, changes nothing.
+        assert!(accounts.keep_delivery(&Waiting { received_at: 99, ..message(0) }).await.unwrap());
+        drop(accounts);
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        let first = accounts.waiting_deliveries(None, 3).await.unwrap();
+        assert_eq!(first, [message(0), message(1), message(2)]);
+        let rest = accounts.waiting_deliveries(first.last().map(Waiting::place), 3).await.unwrap();
+        assert_eq!(rest, [message(3)]);
+        accounts.forget_delivery("dhl", "m1").await.unwrap();
+        accounts.forget_delivery("other", "m2").await.unwrap();
+        assert_eq!(accounts.waiting_deliveries(None, 10).await.unwrap(), [message(0), message(2), message(3)]);
     }
 }

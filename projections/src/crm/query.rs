@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::row::{ORDERS, OrderRow};
 use super::view::{CrmFilter, CrmOrder};
 use crate::page::{Cursor, Page, limit, one_more, page};
-use crate::{Error, Queries};
+use crate::{Error, Queries, SANDBOX};
 
 /// Marks the cursors of the list of orders.
 const ORDERS_LIST: char = 'c';
@@ -66,6 +66,7 @@ impl Queries {
 
 fn narrowed(select: Select, filter: &CrmFilter) -> Select {
     let select = select
+        .push(" AND channel <> ?", [SANDBOX.into()])
         .when(" AND status = ?", filter.status.as_deref().map(Value::from))
         .when(" AND channel = ?", filter.channel.as_deref().map(Value::from))
         .when(" AND held = ?", filter.held.map(Value::from));

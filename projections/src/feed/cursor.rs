@@ -2,24 +2,22 @@
 
 use crate::Error;
 
-/// The next offset of each partition, and the partition whose turn it is. To the partner it is opaque text.
-///
-/// One number for all partitions would lose entries: what is committed late in one partition lies behind
-/// what was read of another.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The place of the last entry read. To the partner it is opaque text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeedCursor {
-    pub(super) next: Vec<u64>,
-    pub(super) turn: u32,
+    pub(super) after: i64,
 }
 
-/// Partitions a cursor may speak of; a log has at most as many.
-const PARTITIONS_MAX: usize = 1024;
+/// Cursors of earlier releases stood for places in the log. Such a reader begins anew, which misses nothing.
+const EARLIER: char = 'f';
+const MARK: char = 'p';
+/// The longest text given out by an earlier release.
+const TEXT_MAX: usize = 20_000;
 
 impl FeedCursor {
     /// As text.
     pub fn encode(&self) -> String {
-        let next: Vec<String> = self.next.iter().map(|next| format!("{next:x}")).collect();
-        format!("f{:x}.{}", self.turn, next.join("-"))
+        format!("{MARK}{:x}", self.after)
     }
 
     /// From the text given out.
@@ -27,31 +25,17 @@ impl FeedCursor {
     /// # Errors
     /// [`Error::BadCursor`] when it is none.
     pub fn decode(text: &str) -> Result<Self, Error> {
-        let number = |text: &str| {
-            let plain = !text.is_empty() && text.len() <= 15 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-            if plain { u64::from_str_radix(text, 16).ok() } else { None }
-        };
-        let read = || {
-            let (turn, next) = text.strip_prefix('f')?.split_once('.')?;
-            let turn = u32::try_from(number(turn)?).ok()?;
-            let next: Vec<u64> = next.split('-').take(PARTITIONS_MAX + 1).map(number).collect::<Option<_>>()?;
-            (next.len() <= PARTITIONS_MAX).then_some(Self { next, turn })
-        };
-        read().ok_or(Error::BadCursor)
-    }
-
-    /// The next offset of a partition.
-    pub(super) fn next_of(&self, partition: u32) -> u64 {
-        self.next.get(partition as usize).copied().unwrap_or(0)
-    }
-
-    /// Everything of the partition below `next` was read.
-    pub(super) fn read_to(&mut self, partition: u32, next: u64) {
-        let at = partition as usize;
-        if self.next.len() <= at {
-            self.next.resize(at + 1, 0);
+        let plain =
+            |text: &str, others: &[u8]| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f') || others.contains(&byte));
+        if let Some(rest) = text.strip_prefix(EARLIER) {
+            return if rest.contains('.') && rest.len() <= TEXT_MAX && plain(rest, b".-") {
+                Ok(Self::default())
+            } else {
+                Err(Error::BadCursor)
+            };
         }
-        self.next[at] = self.next[at].max(next);
+        let after = text.strip_prefix(MARK).filter(|rest| plain(rest, b"")).and_then(|rest| i64::from_str_radix(rest, 16).ok());
+        after.map(|after| Self { after }).ok_or(Error::BadCursor)
     }
 }
 
@@ -61,15 +45,18 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_was() {
-        let mut cursor = FeedCursor { next: vec![0, 255], turn: 1 };
-        cursor.read_to(3, 9);
-        let text = cursor.encode();
-        assert_eq!(text, "f1.0-ff-0-9");
-        assert_eq!(FeedCursor::decode(&text).unwrap(), cursor);
-        for bad in ["", "f", "f1", "f1.", "f1.-", "1.0", "f1.g", "f1.+1", "f1.0-", "fé.1", "f1.ffffffffffffffff", &"f0.0".repeat(3)] {
+        for after in [0, 1, 255, 1_800_000_000_000_000, i64::MAX] {
+            let cursor = FeedCursor { after };
+            assert_eq!(FeedCursor::decode(&cursor.encode()).unwrap(), cursor);
+        }
+        assert_eq!(FeedCursor { after: 255 }.encode(), "pff");
+        for bad in ["", "p", "p-1", "p+1", "pg", "pF", "1", "pé", "p8000000000000000", "f", "f1", "f1.x", &"f0.0".repeat(3)] {
             assert!(matches!(FeedCursor::decode(bad), Err(Error::BadCursor)), "{bad}");
         }
-        let many = format!("f0.{}", vec!["1"; PARTITIONS_MAX + 1].join("-"));
-        assert!(FeedCursor::decode(&many).is_err());
+    }
+
+    #[test]
+    fn a_reader_with_a_cursor_of_an_earlier_release_begins_anew() {
+        assert_eq!(FeedCursor::decode("f1.0-ff-0-9").unwrap(), FeedCursor::default());
     }
 }

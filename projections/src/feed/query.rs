@@ -77,7 +77,7 @@ pub struct Reconciled {
 
 impl Queries {
     /// Changes of one partner's orders after `cursor`, at most `limit` (1 to 500), and the cursor after them.
-    /// Those of one order come in their order; partitions take turns, so none waits for another to end.
+    /// Those of one order come in their order; of several, as they were written.
     /// Without any, waits for one, at most `wait`.
     ///
     /// # Errors
@@ -105,28 +105,16 @@ impl Queries {
     }
 
     async fn feed_now(&self, partner: &str, cursor: &FeedCursor, limit: usize) -> Result<(Vec<FeedEntry>, FeedCursor), Error> {
-        let limit = limit.clamp(1, ENTRIES_MAX);
-        let mut next = cursor.clone();
+        let limit = Value::from(i64::try_from(limit.clamp(1, ENTRIES_MAX)).unwrap_or(i64::MAX));
+        let select = Select::text(COLUMNS)
+            .push("partner = ? AND position > ?", [partner.into(), cursor.after.into()])
+            .push(" ORDER BY position LIMIT ?", [limit]);
+        let mut next = *cursor;
         let mut entries = Vec::new();
-        let partitions = u32::try_from(self.positions("feed").await?.len()).unwrap_or(u32::MAX);
-        for step in 0..partitions {
-            let partition = cursor.turn.wrapping_add(step) % partitions;
-            let room = limit - entries.len();
-            let from = [partner.into(), i64::from(partition).into(), next.next_of(partition).cast_signed().into()];
-            let room_rows = Value::from(i64::try_from(room).unwrap_or(i64::MAX));
-            let select = Select::text(COLUMNS)
-                .push("partner = ? AND log_partition = ? AND log_offset >= ?", from)
-                .push(" ORDER BY log_offset LIMIT ?", [room_rows]);
-            for row in select.all(self.store.db()).await? {
-                let (offset, entry) = FeedEntry::read(&row)?;
-                next.read_to(partition, offset + 1);
-                entries.push(entry);
-            }
-            if entries.len() == limit {
-                // The next partition begins the next time.
-                next.turn = (partition + 1) % partitions;
-                break;
-            }
+        for row in select.all(self.store.db()).await? {
+            let (position, entry) = FeedEntry::read(&row)?;
+            next.after = position;
+            entries.push(entry);
         }
         Ok((entries, next))
     }

@@ -23,7 +23,7 @@ pub(super) static ORDERS: Table = Table::new(
 pub(super) static ENTRIES: Table = Table::new(
     "feed_entries",
     &[
-        "log_partition", "log_offset", "partner", "event_id", "order_id", "reference", "type", "status", "held", "price_minor",
+        "log_partition", "log_offset", "position", "partner", "event_id", "order_id", "reference", "type", "status", "held", "price_minor",
         "price_currency", "version", "previous_version", "sequence", "at",
     ],
     2,
@@ -80,12 +80,19 @@ pub(super) fn price(columns: &mut Columns<'_>) -> Result<Option<Money>, Error> {
     Ok(columns.optional_int()?.zip(columns.optional_text()?).map(|(minor, currency)| Money { minor, currency }))
 }
 
-/// The row of an entry.
-pub(super) fn entry(shown: &Shown, place: Place) -> Vec<Value> {
+/// An entry that is to be written.
+pub(crate) struct NewEntry {
+    pub(super) shown: Shown,
+    pub(super) place: Place,
+}
+
+/// The row of an entry at its position.
+pub(super) fn entry(NewEntry { shown, place }: &NewEntry, position: i64) -> Vec<Value> {
     let order = &shown.order;
     vec![
         i64::from(place.partition).into(),
         place.offset.cast_signed().into(),
+        position.into(),
         order.partner.as_str().into(),
         shown.event_id.into(),
         order.order_id.into(),

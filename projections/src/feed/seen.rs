@@ -3,6 +3,8 @@
 use atelier_schemas::{Event, EventData, Money, TimeMs};
 use uuid::Uuid;
 
+use crate::account;
+
 /// The types of entries.
 pub const TYPES: [&str; 6] =
     ["order.created", "order.status_changed", "order.price_changed", "order.held", "order.resumed", "order.amended"];
@@ -12,7 +14,7 @@ pub const TYPES: [&str; 6] =
 pub struct Seen {
     /// The order.
     pub order_id: Uuid,
-    /// Whose it is.
+    /// Whose it is, as [`account`] names it: a partner's sandbox is somebody else.
     pub partner: String,
     /// The partner's own name for it.
     pub reference: Option<String>,
@@ -50,9 +52,9 @@ impl Seen {
     /// for orders of other channels.
     pub fn created(event: &Event) -> Option<Self> {
         match &event.data {
-            EventData::OrderCreated { channel, client, reference, .. } if channel == "partner" => Some(Self {
+            EventData::OrderCreated { channel, client, reference, sandbox, .. } if channel == "partner" => Some(Self {
                 order_id: event.order_id,
-                partner: client.clone(),
+                partner: account(client, *sandbox),
                 reference: reference.clone(),
                 version: 0,
                 seen_version: 0,

@@ -52,19 +52,19 @@ pub struct FeedEntry {
 }
 
 /// The columns of an entry, in the order in which [`FeedEntry::read`] takes them; its place comes first.
-pub(super) const COLUMNS: &str = "SELECT log_offset, event_id, order_id, reference, type, status, held, price_minor, price_currency, \
+pub(super) const COLUMNS: &str = "SELECT position, event_id, order_id, reference, type, status, held, price_minor, price_currency, \
     version, previous_version, sequence, at FROM feed_entries WHERE ";
 
 impl FeedEntry {
-    /// The entry and its offset.
-    pub(super) fn read(row: &Row) -> Result<(u64, Self), Error> {
+    /// The entry and its position.
+    pub(super) fn read(row: &Row) -> Result<(i64, Self), Error> {
         let mut columns = Columns::of(row);
-        let offset = columns.int()?.cast_unsigned();
+        let position = columns.int()?;
         let (event_id, order_id, reference) = (columns.id()?, columns.id()?, columns.optional_text()?);
         let (event_type, status, held) = (columns.text()?, columns.text()?, columns.flag()?);
         let price = price(&mut columns)?.map(|price| Amount { amount: amount(price.minor, &price.currency), currency: price.currency });
         let (version, previous_version, sequence) = (columns.int()?, columns.int()?, columns.int()?);
         let at = rfc3339(columns.int()?);
-        Ok((offset, Self { event_id, order_id, reference, event_type, status, held, price, version, previous_version, sequence, at }))
+        Ok((position, Self { event_id, order_id, reference, event_type, status, held, price, version, previous_version, sequence, at }))
     }
 }

@@ -36,6 +36,8 @@ pub enum Cause {
     NoEngine,
     /// A read model could not understand a record and has set the order aside.
     UnreadableRecord,
+    /// A carrier has delivered a parcel that no order was shipped with.
+    UnknownParcel,
     /// A read model lacks records that have been in the log for longer than a limit.
     ProjectionBehind,
 }
@@ -57,6 +59,7 @@ impl Cause {
         Cause::OrderLate,
         Cause::NoEngine,
         Cause::UnreadableRecord,
+        Cause::UnknownParcel,
         Cause::ProjectionBehind,
     ];
 
@@ -77,6 +80,7 @@ impl Cause {
             Cause::OrderLate => "order_late",
             Cause::NoEngine => "no_engine",
             Cause::UnreadableRecord => "unreadable_record",
+            Cause::UnknownParcel => "unknown_parcel",
             Cause::ProjectionBehind => "projection_behind",
         }
     }
@@ -98,13 +102,14 @@ impl Cause {
             Cause::OrderLate => "the order ends",
             Cause::NoEngine => "an engine writes down that the deadline has passed",
             Cause::UnreadableRecord => "every record can be read",
+            Cause::UnknownParcel => "an order is shipped with this parcel",
             Cause::ProjectionBehind => "the read model follows the log",
         }
     }
 
     /// Found when somebody asks, not written into the ledger.
     pub(super) const fn is_derived(self) -> bool {
-        matches!(self, Cause::NoEngine | Cause::UnreadableRecord | Cause::ProjectionBehind)
+        matches!(self, Cause::NoEngine | Cause::UnreadableRecord | Cause::UnknownParcel | Cause::ProjectionBehind)
     }
 
     /// What of an order in `stage` needs a person, as a cause. A stage without a row here does not

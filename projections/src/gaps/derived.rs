@@ -1,5 +1,5 @@
-//! Gaps that are found by looking: records set aside, and read models that lack records. (For engines that are not
-//! there see `silent.rs`.)
+//! Gaps that are found by looking: records set aside, parcels nobody knows, and read models that lack records. (For
+//! engines that are not there see `silent.rs`.)
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -25,25 +25,41 @@ const LOOK_FOR: Duration = Duration::from_secs(5);
 /// And how long it waits for the log at once.
 const POLL: Duration = Duration::from_millis(200);
 
-/// What there is to know at the moment of asking. The default: nothing, so that only records set aside are found.
-#[derive(Clone, Debug, Default)]
-pub struct Look {
-    /// The read models that lack records.
+/// What the asker has found besides the read models' tables, at the moment of asking. The default: nothing, so that only
+/// records set aside are gaps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Read models that lack records.
     pub behind: Vec<Behind>,
+    /// Deliveries that wait for their parcels.
+    pub parcels: Vec<UnknownParcel>,
     /// The time.
     pub now: TimeMs,
     /// How long a record may be missing in a read model; twice that long an engine may be silent. [`BEHIND_AFTER`].
     pub limit: Duration,
 }
 
-impl Look {
-    /// Looks, as [`behind`] does.
+impl Found {
+    /// Looks, as [`behind`] does; parcels are for the asker to add.
     ///
     /// # Errors
     /// As of [`behind`].
     pub fn at(log: &dyn Log, progress: &HashMap<(Model, Partition), u64>, now: TimeMs, limit: Duration) -> Result<Self, Error> {
-        Ok(Self { behind: behind(log, progress, now, limit)?, now, limit })
+        Ok(Self { behind: behind(log, progress, now, limit)?, parcels: Vec::new(), now, limit })
     }
+}
+
+/// A delivery of a parcel that no order was shipped with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownParcel {
+    /// Who delivered it.
+    pub carrier: String,
+    /// The carrier's number of it.
+    pub tracking: String,
+    /// The carrier's id of its message.
+    pub message_id: String,
+    /// When the message came.
+    pub since: TimeMs,
 }
 
 /// A partition of a read model that lacks records.
@@ -113,6 +129,18 @@ fn first_record(log: &dyn Log, topic: Topic, partition: Partition, next: u64, en
 
 fn away(error: atelier_log::Error) -> Error {
     Error::Unavailable(error.to_string())
+}
+
+/// One gap per message.
+pub(super) fn of_parcels(parcels: &[UnknownParcel]) -> impl Iterator<Item = (Cursor, Gap)> {
+    parcels.iter().map(|UnknownParcel { carrier, tracking, message_id, since }| {
+        let gap = derived(Cause::UnknownParcel, *since, &format!("{carrier}/{message_id}"));
+        let detail = format!(
+            "{carrier} says that it delivered parcel {tracking}, and no order was shipped with it: ship the order under that number, \
+             which closes it, or clear it with the carrier"
+        );
+        (Cursor { rank: *since, id: gap.gap_id }, Gap { holder: Some(carrier.clone()), detail: Some(detail), ..gap })
+    })
 }
 
 /// One gap per partition.

@@ -7,7 +7,7 @@ use atelier_log::Log;
 use atelier_schemas::TimeMs;
 use tokio::sync::watch;
 
-use super::{BEHIND_AFTER, Cause, Look};
+use super::{BEHIND_AFTER, Cause, Found};
 use crate::{Error, Metrics, Queries, Store};
 
 const EVERY: Duration = Duration::from_secs(5);
@@ -29,10 +29,10 @@ pub(crate) async fn keep_counting(store: Store, log: Arc<dyn Log>, metrics: Metr
     }
 }
 
-async fn look(queries: &Queries, log: Arc<dyn Log>) -> Result<Look, Error> {
+async fn look(queries: &Queries, log: Arc<dyn Log>) -> Result<Found, Error> {
     let progress = queries.progress().await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let now = TimeMs::try_from(now).unwrap_or(TimeMs::MAX);
-    let looking = tokio::task::spawn_blocking(move || Look::at(log.as_ref(), &progress, now, BEHIND_AFTER));
+    let looking = tokio::task::spawn_blocking(move || Found::at(log.as_ref(), &progress, now, BEHIND_AFTER));
     looking.await.unwrap_or_else(|error| Err(Error::Broken(error.to_string())))
 }

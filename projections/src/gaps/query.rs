@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Cause;
-use super::derived::{Look, of_behind, of_parked};
+use super::derived::{Found, of_behind, of_parcels, of_parked};
 use super::row::{GAPS, GapRow};
 use super::silent;
 use super::view::{Gap, GapFilter, GapState};
@@ -15,17 +15,17 @@ use atelier_store::{Columns, Select, Value};
 const LIST: char = 'g';
 
 impl Queries {
-    /// Gaps, the one opened first first, as `role` reads them (what it may do about each). `look` is what was
-    /// found just now ([`Look::at`]); the asker looks, because that takes the log and a clock. A gap that opens or
-    /// closes while somebody pages comes and goes with it.
+    /// Gaps, the one opened first first, as `role` reads them (what it may do about each). `besides` is what only the
+    /// asker can find: what is behind ([`Found::at`]) takes the log and a clock, deliveries lie with the accounts. A gap
+    /// that opens or closes while somebody pages comes and goes with it.
     ///
     /// # Errors
     /// [`Error::BadCursor`], [`Error::Unavailable`].
-    pub async fn gaps(&self, filter: &GapFilter, role: &str, look: &Look) -> Result<Page<Gap>, Error> {
+    pub async fn gaps(&self, filter: &GapFilter, role: &str, besides: &Found) -> Result<Page<Gap>, Error> {
         let limit = limit(filter.limit);
         let after = filter.cursor.as_deref().map(|cursor| Cursor::decode(cursor, LIST)).transpose()?;
         let mut found = self.written(filter, role, after, limit).await?;
-        for (key, gap) in self.derived(filter, look, after, limit).await? {
+        for (key, gap) in self.derived(filter, besides, after, limit).await? {
             if after.is_none_or(|after| (key.rank, key.id) > (after.rank, after.id)) {
                 found.push((key, gap));
             }
@@ -38,7 +38,7 @@ impl Queries {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn open_gaps(&self, look: &Look) -> Result<BTreeMap<Cause, i64>, Error> {
+    pub async fn open_gaps(&self, look: &Found) -> Result<BTreeMap<Cause, i64>, Error> {
         let rows = Select::text("SELECT cause, COUNT(*) FROM gaps WHERE closed_at IS NULL GROUP BY cause").all(self.store.db()).await?;
         let mut open = BTreeMap::new();
         for row in &rows {
@@ -88,7 +88,7 @@ impl Queries {
     }
 
     /// Those that are found by looking.
-    async fn derived(&self, filter: &GapFilter, look: &Look, after: Option<Cursor>, limit: usize) -> Result<Vec<(Cursor, Gap)>, Error> {
+    async fn derived(&self, filter: &GapFilter, besides: &Found, after: Option<Cursor>, limit: usize) -> Result<Vec<(Cursor, Gap)>, Error> {
         let mut found = Vec::new();
         // They go when what they are about is repaired, and nothing is written down of it.
         if filter.state == GapState::Closed {
@@ -101,10 +101,13 @@ impl Queries {
             found.extend(of_parked(&self.store, after, wanted).await?);
         }
         if filter.asks_for(Cause::ProjectionBehind) {
-            found.extend(of_behind(&look.behind));
+            found.extend(of_behind(&besides.behind));
         }
         if filter.asks_for(Cause::NoEngine) {
-            found.extend(silent::unsaid(&self.store, look).await?);
+            found.extend(silent::unsaid(&self.store, besides).await?);
+        }
+        if filter.asks_for(Cause::UnknownParcel) {
+            found.extend(of_parcels(&besides.parcels));
         }
         found.retain(|(key, gap)| {
             filter.holder.as_ref().is_none_or(|holder| gap.holder.as_ref() == Some(holder))

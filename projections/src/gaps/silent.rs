@@ -11,7 +11,7 @@ use atelier_schemas::TimeMs;
 use atelier_store::{Columns, Select};
 
 use super::Cause;
-use super::derived::{Look, derived};
+use super::derived::{Found, derived};
 use super::row::{ORDERS, OrderRow};
 use super::view::{Gap, LastEvent};
 use crate::page::Cursor;
@@ -28,7 +28,7 @@ const SILENT: &str = " AND due_at > (SELECT p.last_at FROM gap_partitions p WHER
     AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.record_key = gap_orders.order_id)";
 
 /// Each order as a gap, which opened when the engine had been silent for too long.
-pub(super) async fn unsaid(store: &Store, look: &Look) -> Result<Vec<(Cursor, Gap)>, Error> {
+pub(super) async fn unsaid(store: &Store, look: &Found) -> Result<Vec<(Cursor, Gap)>, Error> {
     let grace = grace(look.limit);
     let select = narrowed(Select::from(&ORDERS, "1 = 1"), look, grace);
     let rows = select.push(" ORDER BY due_at, order_id LIMIT ?", [LIMIT.into()]).all(store.db()).await?;
@@ -43,13 +43,13 @@ pub(super) async fn unsaid(store: &Store, look: &Look) -> Result<Vec<(Cursor, Ga
 }
 
 /// How many orders that is, all of them.
-pub(super) async fn count(store: &Store, look: &Look) -> Result<i64, Error> {
+pub(super) async fn count(store: &Store, look: &Found) -> Result<i64, Error> {
     let select = narrowed(Select::text("SELECT COUNT(*) FROM gap_orders WHERE 1 = 1"), look, grace(look.limit));
     let row = select.first(store.db()).await?;
     row.map_or(Ok(0), |row| Ok(Columns::of(&row).int()?))
 }
 
-fn narrowed(select: Select, look: &Look, grace: TimeMs) -> Select {
+fn narrowed(select: Select, look: &Found, grace: TimeMs) -> Select {
     let lacking = look.behind.iter().filter(|behind| behind.model == Model::Gaps);
     let select = select.push(" AND due_at < ?", [look.now.saturating_sub(grace).into()]).push(SILENT, [grace.into()]);
     lacking.fold(select, |select, behind| select.push(" AND log_partition <> ?", [i64::from(behind.partition).into()]))

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::row::{ORDERS, OrderRow};
 use crate::runner::{EventModel, New, Place};
 use crate::show::StoredPrice;
-use crate::{Error, Model};
+use crate::{Error, Model, SANDBOX, account};
 
 /// The read model.
 pub(crate) struct Partner;
@@ -38,12 +38,12 @@ impl EventModel for Partner {
     }
 
     fn create(new: &New<'_>) -> Option<OrderRow> {
-        if new.channel != "partner" {
+        if !matches!(new.channel, "partner" | SANDBOX) {
             return None;
         }
         Some(OrderRow {
             order_id: new.order_id,
-            partner: new.client.to_owned(),
+            partner: account(new.client, new.channel == SANDBOX),
             reference: new.reference.map(ToOwned::to_owned),
             version: 0,
             seen_version: 0,

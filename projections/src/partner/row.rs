@@ -3,6 +3,7 @@
 use atelier_store::{Columns, Conflict, Row, Table, Value};
 use uuid::Uuid;
 
+use crate::account::role_of;
 use crate::show::{StoredPrice, rfc3339};
 use crate::{Error, PartnerOrder};
 
@@ -70,7 +71,7 @@ impl OrderRow {
     }
 
     pub(super) fn view(self) -> PartnerOrder {
-        let allowed = crate::allowed_for(&self.stage, self.held, "partner");
+        let allowed = crate::allowed_for(&self.stage, self.held, role_of(&self.partner));
         PartnerOrder {
             order_id: self.order_id,
             reference: self.reference,

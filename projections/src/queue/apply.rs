@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::row::{ITEMS, ItemRow};
 use crate::runner::{EventModel, New, Place};
-use crate::{Error, Model};
+use crate::{Error, Model, SANDBOX};
 
 /// The read model.
 pub(crate) struct Queue;
@@ -66,6 +66,7 @@ impl EventModel for Queue {
             due_at: None,
             rank_at: new.time,
             created_at: new.time,
+            sandbox: new.channel == SANDBOX,
         })
     }
 
@@ -77,7 +78,8 @@ impl EventModel for Queue {
         row.due_at = event.after.due;
         // A step without a deadline (on hold, say) keeps the order's place in the queue.
         row.rank_at = event.after.due.unwrap_or(row.rank_at);
-        row.work = event.after.stage.parse().ok().and_then(work).map(ToOwned::to_owned);
+        // What is never made never comes to the works.
+        row.work = event.after.stage.parse().ok().and_then(work).filter(|_| !row.sandbox).map(ToOwned::to_owned);
         match &event.data {
             EventData::ModelAttached { model } => row.model_sha256 = Some(model.sha256.clone()),
             EventData::OrderAmended { item, model } => {

@@ -11,7 +11,7 @@ pub(super) static ITEMS: Table = Table::new(
     "queue_items",
     &[
         "order_id", "version", "status", "stage", "work", "holder", "material", "quantity", "finish", "model_sha256", "held", "due_at",
-        "rank_at", "created_at",
+        "rank_at", "created_at", "sandbox",
     ],
     1,
     Conflict::Replace,
@@ -34,6 +34,7 @@ pub(crate) struct ItemRow {
     pub(super) due_at: Option<i64>,
     pub(super) rank_at: i64,
     pub(super) created_at: i64,
+    pub(super) sandbox: bool,
 }
 
 impl ItemRow {
@@ -54,6 +55,7 @@ impl ItemRow {
             due_at: columns.optional_int()?,
             rank_at: columns.int()?,
             created_at: columns.int()?,
+            sandbox: columns.flag()?,
         })
     }
 
@@ -73,6 +75,7 @@ impl ItemRow {
             self.due_at.into(),
             self.rank_at.into(),
             self.created_at.into(),
+            self.sandbox.into(),
         ]
     }
 

@@ -12,7 +12,7 @@ use super::cache::{Cache, Entry};
 use super::commit::{Applied, ReadModel};
 use super::parking::{self, PARKED, park};
 use super::source::Decoded;
-use crate::{Error, Model};
+use crate::{Error, Model, SANDBOX};
 
 /// A read model with one row per order.
 pub(crate) trait EventModel: Send + 'static {
@@ -52,6 +52,7 @@ pub(crate) struct New<'e> {
     pub(crate) event: &'e Event,
     pub(crate) order_id: Uuid,
     pub(crate) time: TimeMs,
+    /// `shop`, `partner`, or [`SANDBOX`] whoever's sandbox it is of.
     pub(crate) channel: &'e str,
     pub(crate) client: &'e str,
     pub(crate) reference: Option<&'e str>,
@@ -203,12 +204,12 @@ impl<M: EventModel> Events<M> {
         let entry = self.staged.entry(id).or_insert(Entry::Absent);
         if let Entry::Absent = entry {
             match (&event.data, event.version) {
-                (EventData::OrderCreated { channel, client, reference, customer, item }, 1) => {
+                (EventData::OrderCreated { channel, client, reference, customer, item, sandbox }, 1) => {
                     let new = New {
                         event,
                         order_id: id,
                         time: event.time,
-                        channel,
+                        channel: if *sandbox { SANDBOX } else { channel },
                         client,
                         reference: reference.as_deref(),
                         customer: customer.as_ref(),

@@ -11,11 +11,12 @@ use crate::show::{amount, rfc3339};
 pub(super) fn detail(data: &EventData) -> Option<Value> {
     Some(match data {
         EventData::PricingProgressed { .. } => return None,
-        EventData::OrderCreated { channel, client: _, reference, customer: _, item } => json!({
+        EventData::OrderCreated { channel, client: _, reference, customer: _, item, sandbox: _ } => json!({
             "channel": channel,
             "reference": reference,
             "item": {"material": item.material, "quantity": item.quantity, "finish": item.finish},
         }),
+        EventData::ClockAdvanced { by_ms } => json!({"by_seconds": by_ms / 1000}),
         EventData::ModelAttached { model } => {
             json!({"model": {"sha256": model.sha256, "format": model.format, "size_bytes": model.size_bytes}})
         }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::row::{ORDERS, OrderRow};
 use super::view::{OrderView, TimelineEntry};
 use crate::show::rfc3339;
-use crate::{Error, Queries};
+use crate::{Error, Queries, SANDBOX};
 
 /// Lines of a timeline given out at most: the first ones.
 const TIMELINE_LIMIT: i64 = 1000;
@@ -43,18 +43,19 @@ impl Queries {
         entries.collect()
     }
 
-    /// The order a carrier knows by its tracking number; the latest one when there are several.
+    /// The order a carrier knows by its tracking number; the latest one when there are several. No carrier has parcels
+    /// of sandboxes.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn order_by_tracking(&self, carrier: &str, tracking: &str) -> Result<Option<Uuid>, Error> {
         let select = Select::text("SELECT order_id FROM shop_orders WHERE ");
-        let select =
-            select.push("tracking = ? AND carrier = ? ORDER BY updated_at DESC, order_id LIMIT 1", [tracking.into(), carrier.into()]);
+        let select = select.push("tracking = ? AND carrier = ? AND channel <> ?", [tracking.into(), carrier.into(), SANDBOX.into()]);
+        let select = select.push(" ORDER BY updated_at DESC, order_id LIMIT 1", []);
         Ok(select.first(self.store.db()).await?.map(|row| Columns::of(&row).id()).transpose()?)
     }
 
-    /// Channel and client an order came from: whose it is.
+    /// Channel and client an order came from: whose it is. The channel is [`SANDBOX`] for one of the client's sandbox.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

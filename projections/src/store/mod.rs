@@ -23,6 +23,8 @@ const SCHEMA: Schema = Schema {
         ("gaps/1", include_str!("../gaps/migration.sql")),
         ("feed/1", include_str!("../feed/migration.sql")),
         ("partner/2", include_str!("../partner/migration-2.sql")),
+        ("feed/2", include_str!("../feed/migration-2.sql")),
+        ("queue/2", include_str!("../queue/migration-2.sql")),
         ("gaps/2", include_str!("../gaps/migration-2.sql")),
     ],
     durability: Durability::Rebuilt,

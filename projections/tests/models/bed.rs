@@ -74,7 +74,8 @@ impl Bed {
             let mut lines: Vec<String> = rows
                 .iter()
                 .map(|row| {
-                    let cells = row.columns().iter().map(|column| {
+                    // Where an entry of the feed stands depends on when it was written.
+                    let cells = row.columns().iter().filter(|column| column.name() != "position").map(|column| {
                         let at = column.ordinal();
                         let value = match row.try_get::<Option<i64>, _>(at) {
                             Ok(int) => format!("{int:?}"),

@@ -11,7 +11,7 @@ use atelier_schemas::EventData;
 use uuid::Uuid;
 
 use crate::bed::{Bed, run, settle};
-use crate::script::{Order, append, append_all, created, id, many, to_the_works};
+use crate::script::{Order, append, append_all, append_raw, created, id, many, to_the_works};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -166,5 +166,105 @@ async fn reconciliation_tells_what_differs_what_is_unknown_and_what_is_missing()
         assert_eq!(queries.open_orders("partner-0", 2).await.unwrap(), (2, 0), "{}: counted up to the limit", bed.name);
         assert_eq!(queries.open_orders("partner-0", 100).await.unwrap(), (3, 0));
         runner.drain().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_comes_back_is_told_to_readers_that_are_past_it() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let queries = store.queries();
+        let runner = run(&store, &log);
+        let mut order = Order::new(0);
+        let life = to_the_works(0, &mut order);
+        append_all(&log, &life[..3]).await;
+        append_raw(&log, order.id, &order.id.to_string(), b"no frame".to_vec()).await;
+        append_all(&log, &life[3..]).await;
+        // Another order of the partner goes on, and the reader with it.
+        append_all(&log, &to_the_works(6, &mut Order::new(6))).await;
+        settle(&runner, &log).await;
+        let mut cursor = FeedCursor::default();
+        let before = all(&queries, "partner-0", &mut cursor, 5).await;
+        assert!(before.iter().filter(|entry| entry.order_id == order.id).all(|entry| entry.version <= 3), "{}", bed.name);
+        append(&log, &order.also(EventData::RecordsSkipped { offsets: vec![3], reason: "a broken disk".into() })).await;
+        let mut later = Vec::new();
+        let wanted = life.last().expect("a life").version;
+        while later.last().is_none_or(|entry: &FeedEntry| entry.status != life[life.len() - 1].after.status) {
+            let (page, next) = queries.feed("partner-0", &cursor, 5, Duration::from_secs(20)).await.unwrap();
+            assert!(!page.is_empty(), "{}: nothing came back", bed.name);
+            cursor = next;
+            later.extend(page);
+        }
+        assert!(later.iter().all(|entry| entry.order_id == order.id && entry.version <= wanted + 1), "{later:?}");
+        let told = before.iter().chain(&later).filter(|entry| entry.order_id == order.id);
+        let sequences: Vec<i64> = told.map(|entry| entry.sequence).collect();
+        assert_eq!(sequences, (1..).take(sequences.len()).collect::<Vec<_>>(), "{}: every change once", bed.name);
+        runner.drain().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_beside_two_writers_misses_nothing() {
+    for bed in Bed::both() {
+        let log = Memory::new(4);
+        let (one, other) = (bed.store().await, bed.store().await);
+        let runners = [run(&one, &log), run(&other, &log)];
+        let reading = tokio::spawn({
+            let queries = one.queries();
+            async move {
+                let (mut cursor, mut ids) = (FeedCursor::default(), Vec::new());
+                loop {
+                    let (page, next) = queries.feed("partner-0", &cursor, 3, NOW).await.unwrap();
+                    ids.extend(page.iter().map(|entry| entry.event_id));
+                    // The last one says that there are no more.
+                    if page.iter().any(|entry| entry.order_id == id(6000)) {
+                        return (ids, next);
+                    }
+                    cursor = next;
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        for events in many(120).chunks(40) {
+            append_all(&log, events).await;
+            tokio::task::yield_now().await;
+        }
+        settle(&runners[0], &log).await;
+        append(&log, &Order::new(6000).then(Stage::Draft, created(6000))).await;
+        let (mut read, _) = tokio::time::timeout(Duration::from_secs(60), reading).await.expect("an end").unwrap();
+        settle(&runners[0], &log).await;
+        let mut written: Vec<Uuid> =
+            all(&one.queries(), "partner-0", &mut FeedCursor::default(), 500).await.iter().map(|entry| entry.event_id).collect();
+        read.sort_unstable();
+        written.sort_unstable();
+        assert!(written.len() > 50);
+        assert_eq!(read, written, "{}", bed.name);
+        for runner in runners {
+            runner.drain().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_is_made_anew_tells_things_twice_rather_than_never() {
+    for bed in Bed::both() {
+        let log = Memory::new(3);
+        append_all(&log, &many(30)).await;
+        let store = bed.store().await;
+        crate::bed::run_through(&store, &log).await;
+        let mut cursor = FeedCursor::default();
+        let before = all(&store.queries(), "partner-0", &mut cursor, 7).await;
+        bed.sql(
+            "DELETE FROM feed_entries; DELETE FROM feed_orders; DELETE FROM feed_heads; UPDATE offsets SET next = 0 WHERE model = 'feed'",
+        )
+        .await;
+        let store = bed.store().await;
+        crate::bed::run_through(&store, &log).await;
+        let mut again: Vec<Uuid> = all(&store.queries(), "partner-0", &mut cursor, 7).await.iter().map(|entry| entry.event_id).collect();
+        let mut told: Vec<Uuid> = before.iter().map(|entry| entry.event_id).collect();
+        again.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(again, told, "{}", bed.name);
     }
 }

@@ -2,7 +2,7 @@
 
 use atelier_domain::Stage;
 use atelier_log::memory::Memory;
-use atelier_projections::{Cause, Gap, GapFilter, GapState, Look, Queries};
+use atelier_projections::{Cause, Found, Gap, GapFilter, GapState, Queries};
 use atelier_schemas::{Event, EventData};
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn submitted(number: u32, order: &mut Order) -> Vec<Event> {
 }
 
 async fn all(queries: &Queries, state: GapState) -> Vec<Gap> {
-    queries.gaps(&GapFilter { state, ..GapFilter::default() }, "seller", &Look::default()).await.unwrap().items
+    queries.gaps(&GapFilter { state, ..GapFilter::default() }, "seller", &Found::default()).await.unwrap().items
 }
 
 fn json_of(value: &impl serde::Serialize) -> Value {
@@ -203,7 +203,7 @@ async fn a_hold_keeps_the_gap_and_says_so() {
         life.push(order.also(EventData::OrderHeld { reason: "stone missing".into() }));
         append_all(&log, &life).await;
         settle(&runner, &log).await;
-        let (filter, none) = (GapFilter::default(), Look::default());
+        let (filter, none) = (GapFilter::default(), Found::default());
         let gaps = |role: &'static str| queries.gaps(&filter, role, &none);
         let gap = gaps("operator").await.unwrap().items.remove(0);
         assert_eq!((gap.held, gap.work.as_deref(), gap.version), (true, Some("claimed"), Some(15)), "{}", bed.name);

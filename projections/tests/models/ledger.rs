@@ -8,7 +8,7 @@ use std::time::Duration;
 use atelier_domain::{Channel, Stage, Status};
 use atelier_log::memory::Memory;
 use atelier_projections::{
-    Behind, Cause, CrmFilter, Error, Gap, GapFilter, GapState, Look, Metrics, Model, ParkedFilter, Queries, Runner, Store, behind,
+    Behind, Cause, CrmFilter, Error, Found, Gap, GapFilter, GapState, Metrics, Model, ParkedFilter, Queries, Runner, Store, behind,
 };
 use atelier_schemas::EventData;
 use prometheus_client::encoding::text::encode;
@@ -23,7 +23,7 @@ type Wanted<'f> = &'f dyn Fn(&Gap) -> bool;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-async fn paged(queries: &Queries, filter: &GapFilter, look: &Look) -> Vec<Gap> {
+async fn paged(queries: &Queries, filter: &GapFilter, besides: &Found) -> Vec<Gap> {
     let mut filter = GapFilter { limit: Some(7), ..filter.clone() };
     let mut found = Vec::new();
     loop {
@@ -45,7 +45,7 @@ async fn pages_and_filters_cover_it_oldest_first() {
         let store = bed.store().await;
         run_through(&store, &log).await;
         let queries = store.queries();
-        let all = paged(&queries, &GapFilter { state: GapState::All, ..GapFilter::default() }, &Look::default()).await;
+        let all = paged(&queries, &GapFilter { state: GapState::All, ..GapFilter::default() }, &Found::default()).await;
         assert!(all.is_sorted_by_key(|gap| &gap.opened_at) && all.len() > 100, "{}", all.len());
         assert_eq!(all.iter().map(|gap| gap.gap_id).collect::<HashSet<_>>().len(), all.len(), "a gap came twice on {}", bed.name);
 
@@ -66,10 +66,10 @@ async fn pages_and_filters_cover_it_oldest_first() {
         for (filter, wanted) in filters {
             let wanted = of(wanted);
             assert!(!wanted.is_empty() && wanted.len() < all.len(), "{filter:?} tells nothing apart");
-            assert_eq!(paged(&queries, &filter, &Look::default()).await, wanted, "{filter:?} on {}", bed.name);
+            assert_eq!(paged(&queries, &filter, &Found::default()).await, wanted, "{filter:?} on {}", bed.name);
         }
         let wrong = GapFilter { cursor: Some("q".repeat(49)), ..GapFilter::default() };
-        assert!(matches!(queries.gaps(&wrong, "admin", &Look::default()).await, Err(Error::BadCursor)));
+        assert!(matches!(queries.gaps(&wrong, "admin", &Found::default()).await, Err(Error::BadCursor)));
     }
 }
 
@@ -81,12 +81,12 @@ async fn the_list_of_attention_is_the_orders_with_an_open_gap() {
         let store = bed.store().await;
         run_through(&store, &log).await;
         let queries = store.queries();
-        let gaps = paged(&queries, &GapFilter::default(), &Look::default()).await;
+        let gaps = paged(&queries, &GapFilter::default(), &Found::default()).await;
         let by_gaps: BTreeSet<(String, Cause)> = gaps.into_iter().map(|gap| (gap.order_id.unwrap(), gap.cause)).collect();
         let needy = queries.attention(&CrmFilter { limit: Some(200), ..CrmFilter::default() }).await.unwrap().items;
         let by_attention = needy.iter().flat_map(|order| order.gaps.iter().map(|cause| (order.order_id.to_string(), *cause))).collect();
         assert_eq!(by_gaps, by_attention, "{}", bed.name);
-        let counted = queries.open_gaps(&Look::default()).await.unwrap();
+        let counted = queries.open_gaps(&Found::default()).await.unwrap();
         assert_eq!(usize::try_from(counted.values().sum::<i64>()), Ok(by_gaps.len()), "{counted:?} on {}", bed.name);
         assert!(needy.len() > 5 && needy.iter().all(|order| order.attention_since.is_some()), "{}", needy.len());
     }
@@ -143,7 +143,7 @@ async fn a_read_model_that_lacks_records_for_too_long_is_a_gap() {
         let partition = atelier_schemas::partition_of(&order, 2);
         assert_eq!(found, [Behind { model: Model::Crm, partition, records: 12, since: now(60) }], "{}", bed.name);
 
-        let found = Look { behind: found, ..Look::default() };
+        let found = Found { behind: found, ..Found::default() };
         let gaps =
             queries.gaps(&GapFilter { cause: Some(Cause::ProjectionBehind), ..GapFilter::default() }, "admin", &found).await.unwrap();
         let gap = &gaps.items[0];
@@ -170,9 +170,9 @@ async fn an_order_set_aside_is_a_gap_among_the_others() {
         run_through(&store, &log).await;
         let queries = store.queries();
         let unreadable = GapFilter { cause: Some(Cause::UnreadableRecord), ..GapFilter::default() };
-        let found = queries.gaps(&unreadable, "admin", &Look::default()).await.unwrap().items;
+        let found = queries.gaps(&unreadable, "admin", &Found::default()).await.unwrap().items;
         assert_eq!(found.len(), 2, "one per order, not per read model: {found:?}");
-        assert_eq!(queries.open_gaps(&Look::default()).await.unwrap()[&Cause::UnreadableRecord], 2, "{}", bed.name);
+        assert_eq!(queries.open_gaps(&Found::default()).await.unwrap()[&Cause::UnreadableRecord], 2, "{}", bed.name);
         let gap = found.iter().find(|gap| gap.order_id == Some(garbled.id.to_string())).unwrap();
         assert_eq!((gap.channel.as_deref(), gap.status.as_deref()), (Some("shop"), Some("SUBMITTED")));
         let detail = gap.detail.as_deref().unwrap();
@@ -181,16 +181,16 @@ async fn an_order_set_aside_is_a_gap_among_the_others() {
 
         // It has its place in the pages, between gaps of the table.
         let lagging = Behind { model: Model::Shop, partition: 0, records: 1, since: crate::script::START_MS + 500_000 };
-        let lagging = Look { behind: vec![lagging], ..Look::default() };
+        let lagging = Found { behind: vec![lagging], ..Found::default() };
         let all = paged(&queries, &GapFilter::default(), &lagging).await;
-        let written = paged(&queries, &GapFilter::default(), &Look::default()).await.len() - 2;
+        let written = paged(&queries, &GapFilter::default(), &Found::default()).await.len() - 2;
         assert_eq!(all.len(), written + 3);
         assert!(all.is_sorted_by_key(|gap| &gap.opened_at));
         assert_eq!(all.iter().map(|gap| gap.gap_id).collect::<HashSet<Uuid>>().len(), all.len());
         let of_shop = GapFilter { channel: Some(Channel::Shop), status: Some(Status::Submitted), order: Some(garbled.id), ..unreadable };
-        assert_eq!(queries.gaps(&of_shop, "admin", &Look::default()).await.unwrap().items.len(), 1);
+        assert_eq!(queries.gaps(&of_shop, "admin", &Found::default()).await.unwrap().items.len(), 1);
         let of_partner = GapFilter { channel: Some(Channel::Partner), ..of_shop };
-        assert_eq!(queries.gaps(&of_partner, "admin", &Look::default()).await.unwrap().items, []);
+        assert_eq!(queries.gaps(&of_partner, "admin", &Found::default()).await.unwrap().items, []);
     }
 }
 
@@ -252,7 +252,7 @@ async fn a_deadline_that_nobody_writes_down_is_a_gap_until_somebody_does() {
         append(&log, &waits).await;
         settle(&runner, &log).await;
 
-        let at = |now: i64| Look { behind: Vec::new(), now, limit: LIMIT };
+        let at = |now: i64| Found { behind: Vec::new(), parcels: Vec::new(), now, limit: LIMIT };
         assert_eq!(queries.gaps(&of_engine(), "admin", &at(due + GRACE_MS)).await.unwrap().items, [], "not for too long yet");
         let look = at(due + GRACE_MS + 1);
         let found = queries.gaps(&of_engine(), "admin", &look).await.unwrap().items;
@@ -267,7 +267,7 @@ async fn a_deadline_that_nobody_writes_down_is_a_gap_until_somebody_does() {
         assert_eq!(queries.gaps(&of_other, "admin", &look).await.unwrap().items, []);
         // Where the ledger itself lacks records of the partition nobody can tell.
         let behind = Behind { model: Model::Gaps, partition: 0, records: 1, since: due };
-        let lacking = Look { behind: vec![behind], ..look.clone() };
+        let lacking = Found { behind: vec![behind], ..look.clone() };
         assert_eq!(queries.gaps(&of_engine(), "admin", &lacking).await.unwrap().items, []);
         assert_eq!(queries.open_gaps(&lacking).await.unwrap().get(&Cause::NoEngine), None);
 
@@ -278,7 +278,7 @@ async fn a_deadline_that_nobody_writes_down_is_a_gap_until_somebody_does() {
         append(&log, &said).await;
         settle(&runner, &log).await;
         assert_eq!(queries.gaps(&of_engine(), "admin", &at(i64::MAX)).await.unwrap().items, [], "{}", bed.name);
-        let open = queries.gaps(&GapFilter::default(), "admin", &Look::default()).await.unwrap().items;
+        let open = queries.gaps(&GapFilter::default(), "admin", &Found::default()).await.unwrap().items;
         assert_eq!(open.iter().map(|gap| gap.cause).collect::<Vec<_>>(), [Cause::NotPriced]);
         runner.drain().await;
     }
@@ -297,7 +297,7 @@ async fn an_engine_that_writes_and_says_nothing_of_the_order_has_its_reasons() {
     first.after.due = Some(due);
     append(&log, &first).await;
     settle(&runner, &log).await;
-    let look = Look { behind: Vec::new(), now: due + GRACE_MS * 10, limit: LIMIT };
+    let look = Found { behind: Vec::new(), parcels: Vec::new(), now: due + GRACE_MS * 10, limit: LIMIT };
     assert_eq!(store.queries().open_gaps(&look).await.unwrap().get(&Cause::NoEngine), Some(&1));
     let mut foreign = to_the_works(2, &mut other).remove(0);
     (foreign.time, foreign.after.due) = (due + GRACE_MS, None);
@@ -316,16 +316,16 @@ async fn closed_gaps_go_when_they_are_old_and_open_ones_stay() {
         run_through(&store, &log).await;
         let queries = store.queries();
         let state = |state| GapFilter { state, ..GapFilter::default() };
-        let open = paged(&queries, &state(GapState::Open), &Look::default()).await;
-        let closed = paged(&queries, &state(GapState::Closed), &Look::default()).await;
+        let open = paged(&queries, &state(GapState::Open), &Found::default()).await;
+        let closed = paged(&queries, &state(GapState::Closed), &Found::default()).await;
         assert!(!open.is_empty() && !closed.is_empty());
         // The script's orders lived years ago.
         let runner = Runner::keeping(store.clone(), Arc::new(log.clone()), Model::ALL, Metrics::default(), Arc::new(|| Some(86_400_000)));
         until("the closed ones are gone", || async {
-            queries.gaps(&state(GapState::Closed), "admin", &Look::default()).await.unwrap().items.is_empty()
+            queries.gaps(&state(GapState::Closed), "admin", &Found::default()).await.unwrap().items.is_empty()
         })
         .await;
-        assert_eq!(paged(&queries, &state(GapState::Open), &Look::default()).await, open, "{}", bed.name);
+        assert_eq!(paged(&queries, &state(GapState::Open), &Found::default()).await, open, "{}", bed.name);
         runner.drain().await;
     }
 }
@@ -344,7 +344,7 @@ async fn what_is_set_aside_is_listed_to_its_end_however_much_it_is() {
         run_through(&store, &log).await;
         let queries = store.queries();
         let unreadable = GapFilter { cause: Some(Cause::UnreadableRecord), ..GapFilter::default() };
-        let gaps = paged(&queries, &unreadable, &Look::default()).await;
+        let gaps = paged(&queries, &unreadable, &Found::default()).await;
         assert_eq!(gaps.iter().map(|gap| gap.order_id.clone()).collect::<BTreeSet<_>>().len(), KEYS, "{}", bed.name);
         assert_eq!(gaps.len(), KEYS);
 

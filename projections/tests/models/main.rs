@@ -13,6 +13,7 @@ mod outcomes;
 mod paging;
 mod poison;
 mod restart;
+mod sandbox;
 mod script;
 mod views;
 mod waiting;

@@ -116,7 +116,17 @@ pub(crate) fn created(number: u32) -> EventData {
         reference: Some(format!("Ref-{number:04}")),
         customer: Some(Customer { name: "Анна Ring".into(), email: "anna@example.org".into() }),
         item: Item { material: "silver-925".into(), quantity: 2, finish: "polished".into() },
+        sandbox: false,
     }
+}
+
+/// The same in the sandbox of the partner whose order it would be.
+pub(crate) fn created_in_sandbox(number: u32) -> EventData {
+    let mut data = created(number);
+    if let EventData::OrderCreated { channel, client, sandbox, .. } = &mut data {
+        (*channel, *client, *sandbox) = ("partner".into(), format!("partner-{}", number % 2), true);
+    }
+    data
 }
 
 pub(crate) fn model() -> Model {

@@ -87,6 +87,8 @@ pub(super) fn commands() -> Vec<Command> {
         CommandData::AcceptQuote { price: money() },
         CommandData::AmendOrder { item: Some(item()), model: None },
         CommandData::SkipRecords { offsets: vec![7, 300], reason: reason() },
+        CommandData::AdvanceOrder {},
+        CommandData::AdvanceClock { by_ms: 86_400_000 },
     ];
     assert_eq!(data.iter().map(CommandData::type_name).collect::<Vec<_>>(), CommandData::TYPES, "one sample per branch");
     let commands = data.into_iter().map(|data| {
@@ -111,6 +113,7 @@ pub(super) fn events() -> Vec<Event> {
             reference: Some("A-1".into()),
             customer: Some(customer()),
             item: item(),
+            sandbox: false,
         },
         EventData::ModelAttached { model: model() },
         EventData::OrderSubmitted {},
@@ -144,6 +147,7 @@ pub(super) fn events() -> Vec<Event> {
         EventData::TermsAgreed { approve_up_to: money() },
         EventData::OrderAmended { item: None, model: Some(model()) },
         EventData::RecordsSkipped { offsets: vec![7, 300], reason: reason() },
+        EventData::ClockAdvanced { by_ms: 86_400_000 },
     ];
     assert_eq!(data.iter().map(EventData::type_name).collect::<Vec<_>>(), EventData::TYPES, "one sample per branch");
     let events = data.into_iter().zip(1..).map(|(data, version)| Event {

@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> Outcome<Tally> {
     println!("3 Kafka nodes, PostgreSQL and {} roles work after {:.0} s", house.roles.len(), started.elapsed().as_secs_f64());
     let judge = Judge::new(house.log.partitions());
     let folder_of = folder.path().to_owned();
-    let mut run = Run { house, judge, tally: kept.tally, seed: options.seed, faults: options.faults, folder: folder_of };
+    let mut run = Run { house, judge, tally: kept.tally, seed: options.seed, faults: options.faults, folder: folder_of, told: false };
     for (round, steps) in options.plan().chunks(options.checkpoint_every.max(1)).enumerate().skip(kept.rounds) {
         run.round(round, steps)?;
         kept = Kept { rounds: round + 1, tally: run.tally.clone(), of: kept.of };
@@ -75,6 +75,8 @@ struct Run {
     seed: u64,
     faults: u32,
     folder: PathBuf,
+    /// How everything stood is written down for this fault or checkpoint.
+    told: bool,
 }
 
 const CHECKPOINT: &str = "at a checkpoint";
@@ -95,6 +97,7 @@ impl Run {
 
     fn step(&mut self, step: &Step<Kind>, load: &mut Load) -> Outcome<()> {
         let kind = step.kind;
+        self.told = false;
         let done = self.house.after_events(step.after_events, load).and_then(|()| inflict(&mut self.house, step));
         let place = format!("{:>4}/{}  {kind:<29}", step.number, self.faults);
         match done.and_then(|done| self.house.must_run().map(|()| done)) {
@@ -119,6 +122,7 @@ impl Run {
     /// The load comes to its end; then everything has to add up.
     fn checkpoint(&mut self, load: Load) {
         let started = Instant::now();
+        self.told = false;
         let mut broken = Vec::new();
         match self.house.finish(load) {
             Ok(acks) => broken.extend(self.judge.noted(&acks).err()),
@@ -152,6 +156,10 @@ impl Run {
     fn broken(&mut self, kind: &str, what: &str) {
         println!("BROKEN (seed {}): {what}", self.seed);
         self.tally.violation(kind, what);
+        // Several of one moment have one cause.
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
         let file = self.folder.join(format!("broken-{}.txt", self.tally.violations().len()));
         let text = format!("{kind}: {what}\n\n{}", circumstances::of(&self.house));
         match std::fs::write(&file, &text) {

@@ -5,7 +5,7 @@ use atelier_schemas::{CommandData, Item, Model, Money};
 use fastrand::Rng;
 
 use crate::clients::Clients;
-use crate::ledger::Entry;
+use crate::ledger::{Entry, SANDBOX};
 use crate::watch::Watch;
 
 /// Most orders of a run.
@@ -22,7 +22,7 @@ pub(crate) struct Asked {
 /// Chooses an order and a command for somebody of this role; `None` when nothing comes to mind.
 pub(crate) fn choose(role: &str, clients: &Clients, watch: &Watch, rng: &mut Rng) -> Option<Asked> {
     let begun = clients.orders.len();
-    let buyer = matches!(role, "customer" | "partner");
+    let buyer = matches!(role, "customer" | "partner" | "sandbox");
     if buyer && begun < ORDERS && (begun == 0 || rng.u8(0..10) == 0) {
         return Some(Asked { order: begun, data: create(role, rng), expected_version: None, dry_run: rng.u8(0..20) == 0 });
     }
@@ -51,12 +51,14 @@ pub(crate) fn choose(role: &str, clients: &Clients, watch: &Watch, rng: &mut Rng
     None
 }
 
-/// Buyers go by what is theirs; everybody else sees all.
+/// Buyers go by what is theirs; everybody else sees all but sandboxes.
 fn may_touch(role: &str, entry: &Entry) -> bool {
     match role {
         "customer" => entry.channel == "shop",
         "partner" => entry.channel == "partner",
-        _ => true,
+        "sandbox" => entry.channel == SANDBOX,
+        // Whoever tries all the same is refused, which `nonsense` sees to.
+        _ => entry.channel != SANDBOX,
     }
 }
 
@@ -68,10 +70,22 @@ fn helpful(role: &str, order: usize, entry: &Entry, rng: &mut Rng) -> Option<Com
     }
     Some(match (role, entry.stage) {
         ("seller" | "operator", stage) if dice == 0 && stage != Stage::Shipped => CommandData::HoldOrder { reason: reason() },
-        ("customer" | "partner", Stage::Draft) => CommandData::AttachModel { model: model(rng) },
-        ("customer" | "partner", Stage::Ready) if dice < 3 => CommandData::AttachModel { model: model(rng) },
-        ("customer" | "partner", Stage::Ready) => CommandData::SubmitOrder {},
-        ("customer" | "partner", _) if dice == 0 => CommandData::CancelOrder { reason: reason() },
+        ("sandbox", _) if dice == 1 => CommandData::AdvanceClock { by_ms: rng.i64(1..20 * 24 * 3_600_000) },
+        (
+            "sandbox",
+            Stage::WorkAvailable | Stage::WorkClaimed | Stage::WorkInProgress | Stage::Completed | Stage::Packaging | Stage::Shipped,
+        ) => CommandData::AdvanceOrder {},
+        ("partner" | "sandbox", Stage::Ready) if dice > 12 => CommandData::SubmitOrderUpTo { price: by_hand(rng) },
+        ("partner" | "sandbox", stage) if stage.is_pricing() && dice == 2 => amended(rng),
+        ("partner" | "sandbox", Stage::Priced) => match dice {
+            1..4 => amended(rng),
+            4..6 => CommandData::AcceptQuote { price: by_hand(rng) },
+            _ => CommandData::AcceptQuote { price: Money { minor: entry.price_minor.unwrap_or_default(), currency: "EUR".into() } },
+        },
+        ("customer" | "partner" | "sandbox", Stage::Draft) => CommandData::AttachModel { model: model(rng) },
+        ("customer" | "partner" | "sandbox", Stage::Ready) if dice < 3 => CommandData::AttachModel { model: model(rng) },
+        ("customer" | "partner" | "sandbox", Stage::Ready) => CommandData::SubmitOrder {},
+        ("customer" | "partner" | "sandbox", _) if dice == 0 => CommandData::CancelOrder { reason: reason() },
         ("seller", Stage::Priced) => match dice {
             1 | 2 => CommandData::RepriceOrder { reason: reason() },
             3 | 4 => CommandData::QuoteOrder { price: by_hand(rng), reason: reason() },
@@ -97,7 +111,7 @@ fn helpful(role: &str, order: usize, entry: &Entry, rng: &mut Rng) -> Option<Com
 
 fn anything(order: usize, rng: &mut Rng) -> CommandData {
     let reason = || "out of the blue".to_owned();
-    match rng.u8(0..14) {
+    match rng.u8(0..18) {
         0 => CommandData::AttachModel { model: model(rng) },
         1 => CommandData::SubmitOrder {},
         2 => CommandData::ApproveOrder { reason: None },
@@ -111,12 +125,26 @@ fn anything(order: usize, rng: &mut Rng) -> CommandData {
         10 => CommandData::CloseOrder { reason: String::new() },
         11 => delivered(order + 1),
         12 => CommandData::CompletePricing { attempt: 1, worker: "nobody".into(), quote: crate::pricing::quote("ab", 100) },
+        13 => CommandData::AcceptQuote { price: by_hand(rng) },
+        14 => amended(rng),
+        15 => CommandData::AdvanceOrder {},
+        16 => CommandData::AdvanceClock { by_ms: rng.i64(-5..5) },
         _ => CommandData::ReleaseWork { reason: reason() },
     }
 }
 
+/// Another piece, or the same from another model.
+fn amended(rng: &mut Rng) -> CommandData {
+    let item = Item { material: "gold-585".into(), quantity: rng.i32(1..3), finish: "matte".into() };
+    if rng.bool() {
+        CommandData::AmendOrder { item: Some(item), model: None }
+    } else {
+        CommandData::AmendOrder { item: None, model: Some(model(rng)) }
+    }
+}
+
 fn create(role: &str, rng: &mut Rng) -> CommandData {
-    let (channel, client) = if role == "partner" { ("partner", "p1") } else { ("shop", "shop") };
+    let (channel, client) = if role == "customer" { ("shop", "shop") } else { ("partner", "p1") };
     let finish = ["polished", "matte", "raw", "gilded"][rng.usize(0..4)];
     let finish = if rng.u8(0..8) > 0 { "polished" } else { finish };
     CommandData::CreateOrder {

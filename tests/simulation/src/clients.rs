@@ -22,9 +22,10 @@ const CAST: [(&str, &str); CLIENTS] = [
     ("operator", "op1"),
     ("operator", "op2"),
     ("carrier", "post"),
+    ("sandbox", "p1"),
 ];
 /// How many clients there are.
-pub(crate) const CLIENTS: usize = 8;
+pub(crate) const CLIENTS: usize = 9;
 /// Commands that wait in one outbox; a client with more asks nothing new.
 const OUTBOX_LIMIT: usize = 8;
 

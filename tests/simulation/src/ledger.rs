@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::failure::{Failure, hold};
 
+/// The channel of orders of sandboxes, here and in the read models.
+pub(crate) const SANDBOX: &str = "sandbox";
+
 /// One order, by its events.
 pub(crate) struct Entry {
     pub(crate) version: i64,
@@ -21,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) operator: Option<String>,
     pub(crate) channel: String,
     pub(crate) price_minor: Option<i64>,
+    /// Prices up to this one were approved beforehand.
+    approved_to_minor: Option<i64>,
     /// As its last event says.
     pub(crate) after: After,
     /// Type of each event, from version 1 on.
@@ -44,7 +49,8 @@ impl Ledger {
         hold("versions 1, 2, 3 …", event.version == known + 1, || {
             format!("{name}: {} has version {} and follows version {known}", event.type_name, event.version)
         })?;
-        if let EventData::OrderCreated { channel, .. } = &event.data {
+        if let EventData::OrderCreated { channel, sandbox, .. } = &event.data {
+            let channel = if *sandbox { SANDBOX } else { channel };
             hold("legal history", known == 0, || format!("{name} is created again as version {}", event.version))?;
             self.orders.insert(event.order_id, Entry::new(channel, event.after.clone()));
         }
@@ -74,6 +80,7 @@ impl Entry {
             operator: None,
             channel: channel.to_owned(),
             price_minor: None,
+            approved_to_minor: None,
             after,
             types: Vec::new(),
             claimed: BTreeSet::new(),
@@ -113,6 +120,9 @@ impl Entry {
             format!("{name} v{}: {} by {}, {what}; it stands at {}", event.version, event.type_name, event.actor.name, self.stage)
         };
         hold("legal history", !self.ended(), || say("after the end"))?;
+        let by = event.actor.role.as_str();
+        let apart = if self.channel == SANDBOX { matches!(by, "sandbox" | "worker" | "engine") } else { by != "sandbox" };
+        hold("sandboxes stay apart", apart, || say(&format!("a {by}, of an order of the channel {}", self.channel)))?;
         let leased = matches!(self.stage, Stage::PricingAccepted | Stage::PricingRunning);
         let current = |attempt: i32| hold("results of the current attempt only", attempt == self.attempt, || say("of another attempt"));
         let holder = |worker: &str| {
@@ -144,7 +154,20 @@ impl Entry {
                 current(*attempt)?;
                 hold("results of the lease's holder only", *worker == self.lease, || say("not the lease that ran out"))
             }
-            EventData::OrderApproved { .. } => from(&[Stage::Priced]),
+            EventData::OrderApproved { .. } => {
+                from(&[Stage::Priced])?;
+                hold("approved at a price", self.price_minor.is_some(), || say("without a price"))?;
+                // With the price, by the command that brought it: the buyer must have agreed before.
+                let beforehand = by == "worker";
+                let within = !self.held && self.approved_to_minor.zip(self.price_minor).is_some_and(|(limit, price)| price <= limit);
+                hold("approved beforehand within the terms only", !beforehand || within, || say("above the terms, or on hold"))
+            }
+            EventData::OrderAmended { .. } => {
+                hold("legal history", self.stage.is_pricing() || self.stage == Stage::Priced, || say("not from there"))
+            }
+            EventData::ClockAdvanced { by_ms } => {
+                hold("sandboxes stay apart", self.channel == SANDBOX && *by_ms > 0, || say("whose clock does not leap"))
+            }
             EventData::WorkClaimed { .. } => from(&[Stage::WorkAvailable]),
             EventData::WorkStarted { operator } => {
                 from(&[Stage::WorkClaimed])?;
@@ -197,13 +220,15 @@ impl Entry {
             | EventData::OrderResumed { .. }
             | EventData::OrderDelivered { .. }
             | EventData::DeadlineMissed { .. }
-            | EventData::RecordsSkipped { .. } => self.stage,
+            | EventData::RecordsSkipped { .. }
+            | EventData::ClockAdvanced { .. } => self.stage,
         };
         match &event.data {
             EventData::PricingRequested { attempt, .. } => (self.attempt, self.lease) = (*attempt, None),
             EventData::PricingAccepted { worker, .. } => self.lease = Some(worker.clone()),
             EventData::PriceCalculated { quote, .. } => (self.price_minor, self.lease) = (Some(quote.price.minor), None),
             EventData::OrderAmended { .. } => self.price_minor = None,
+            EventData::TermsAgreed { approve_up_to } => self.approved_to_minor = Some(approve_up_to.minor),
             EventData::OrderQuoted { price, .. } => (self.price_minor, self.lease) = (Some(price.minor), None),
             EventData::PricingFailed { .. } | EventData::PricingExpired { .. } => self.lease = None,
             EventData::WorkClaimed { operator } | EventData::ReworkOrdered { operator, .. } => self.operator = Some(operator.clone()),

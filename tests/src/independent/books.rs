@@ -48,6 +48,8 @@ pub struct Books {
     pub events: usize,
     /// By order: version → public status.
     pub orders: BTreeMap<String, BTreeMap<i64, String>>,
+    /// By order: version → event id.
+    pub ids: BTreeMap<String, BTreeMap<i64, String>>,
     event_ids: HashSet<String>,
     /// By command: events there are less events that its outcome speaks of, where that is not nothing.
     caused: BTreeMap<String, i64>,
@@ -69,6 +71,7 @@ impl Books {
             commands: 0,
             events: 0,
             orders: BTreeMap::new(),
+            ids: BTreeMap::new(),
             event_ids: HashSet::new(),
             caused: BTreeMap::new(),
             applied: HashSet::new(),
@@ -217,7 +220,9 @@ impl Books {
         if version != expected {
             self.broken(record, &format!("order {order} has version {version} where {expected} belongs"));
         }
-        if !self.event_ids.insert(event.text("event_id")) {
+        let event_id = event.text("event_id");
+        self.ids.entry(order.clone()).or_default().insert(version, event_id.clone());
+        if !self.event_ids.insert(event_id) {
             self.broken(record, &format!("order {order}: the event of version {version} is there twice"));
         }
         let cause = event.text("command_id");

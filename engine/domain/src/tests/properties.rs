@@ -49,7 +49,21 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::AcceptQuote { price: quote().price }),
         1 => any::<bool>().prop_map(|given| Command::AmendOrder { item: None, model: given.then(ring_model) }),
         1 => text().prop_map(|reason| Command::SkipRecords { offsets: vec![1], reason }),
+        2 => Just(Command::AdvanceOrder),
+        1 => (0_i64..100_000_000).prop_map(|by_ms| Command::AdvanceClock { by_ms }),
     ]
+}
+
+impl Step {
+    /// What a buyer asks is asked with a key of the sandbox; who works in the house asks as ever, in vain.
+    fn in_sandbox(self) -> Self {
+        let with_key = |role| if matches!(role, Role::Customer | Role::Partner) { Role::Sandbox } else { role };
+        match self {
+            Step::Ask(role, command) => Step::Ask(with_key(role), command),
+            Step::AskAgain(role, command, id) => Step::AskAgain(with_key(role), command, id),
+            Step::Wait(ms) => Step::Wait(ms),
+        }
+    }
 }
 
 /// Half the time somebody who may ask asks; else anybody asks anything.
@@ -91,7 +105,12 @@ fn check(before: &Scenario, after: &Scenario, step: &Step) {
         assert!(new.iter().all(told), "nothing happens to an order that has ended");
         assert_eq!(order.map(|order| order.stage), Some(previous.stage), "and it stays so");
     }
+    if let (Some(before), Some(after)) = (&before.order, order) {
+        assert_eq!(before.sandbox, after.sandbox, "what is of a sandbox stays so, and what is not too");
+    }
     if let Some(order) = order {
+        let leapt = new.iter().any(|(event, _)| matches!(event, Event::ClockAdvanced { .. }));
+        assert!(order.sandbox || !leapt, "the clock of a real order does not leap");
         assert_eq!(
             order.held.is_some() || order.status().is_final(),
             deadline(order, &after.policy).is_none() && !paused_by_overdue(order)
@@ -99,6 +118,8 @@ fn check(before: &Scenario, after: &Scenario, step: &Step) {
         assert!(order.size_bytes() <= 1024 * 4, "an order stays small: {} bytes", order.size_bytes());
     }
     if let (Step::Ask(role, command) | Step::AskAgain(role, command, _), Some(previous), Some(order)) = (step, &before.order, order) {
+        let of_house = !matches!(role, Role::Sandbox | Role::Worker) && !matches!(command, Command::SkipRecords { .. });
+        assert!(!order.sandbox || !of_house || new.is_empty(), "{role} moved an order of a sandbox: {command:?}");
         match &after.last {
             Some(Decision::Accepted(_)) => legal(previous, order, *role, command),
             _ => assert!(new.is_empty(), "what is refused or repeated changes nothing"),
@@ -125,10 +146,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_commands_keeps_the_invariants(steps in proptest::collection::vec(step(), 1..60)) {
-        let mut scenario = Scenario::nothing();
+    fn any_sequence_of_commands_keeps_the_invariants(of_sandbox in any::<bool>(), steps in proptest::collection::vec(step(), 1..60)) {
+        let mut scenario = if of_sandbox { Scenario::priced_in_sandbox() } else { Scenario::nothing() };
         for step in steps {
             let before = scenario.clone();
+            let step = if of_sandbox { step.in_sandbox() } else { step };
             scenario = match step.clone() {
                 Step::Ask(role, command) => scenario.when(role, command),
                 Step::AskAgain(role, command, id) => scenario.when_again(role, command, id),

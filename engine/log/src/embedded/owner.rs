@@ -9,7 +9,7 @@ use super::handle::Handle;
 use super::queue::Request;
 use super::scan::Scan;
 use crate::local::{Claim, check, deadline_of};
-use crate::{CommitError, Error, Membership, Owner, Partition, Polled, Transaction};
+use crate::{CommandRecord, CommitError, Error, Membership, Owner, Partition, Polled, Transaction};
 
 /// See [`Owner`]. Its drop gives the partitions back.
 pub(super) struct EmbeddedOwner {
@@ -72,7 +72,7 @@ impl Owner for EmbeddedOwner {
             self.start_fresh()?;
             let records = self.scan.take(&mut self.positions, max.max(1))?;
             if !records.is_empty() {
-                return Ok(Polled::Commands(records));
+                return Ok(Polled::Commands(records.into_iter().map(CommandRecord::from).collect()));
             }
             if !self.scan.wait(deadline) {
                 return Ok(Polled::Idle);

@@ -13,16 +13,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atelier_schemas::Topic;
 use rdkafka::Message;
 
 use super::claims::{Claimed, Claims, discard};
 use super::config::{ANSWER_WITHIN, Config, MAX_PAYLOAD_BYTES};
 use super::group::{Change, Failure, Group};
 use super::name::{Disputed, Verdict};
-use super::record::record;
+use super::record::command;
 use super::transaction::{Failed, Producer};
-use crate::{CommitError, Error, Membership, Partition, Polled, Record, Transaction};
+use crate::{CommandRecord, CommitError, Error, Membership, Partition, Polled, Transaction};
 
 /// How long one poll waits while a partition is on its way to us.
 const CLAIMING_POLL: Duration = Duration::from_millis(20);
@@ -112,7 +111,7 @@ impl Owner {
     }
 
     /// Waits for commands of the partitions that are ours.
-    fn take(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, Error> {
+    fn take(&mut self, max: usize, timeout: Duration) -> Result<Vec<CommandRecord>, Error> {
         let mut records = Vec::new();
         let mut wait = timeout;
         while records.len() < max && !self.group.has_changes() {
@@ -122,7 +121,7 @@ impl Owner {
                     match self.owned.get_mut(&partition) {
                         Some(owned) if offset >= owned.next => {
                             owned.next = offset + 1;
-                            records.push(record(Topic::Commands, &message));
+                            records.push(command(&message));
                         }
                         _ => {}
                     }

@@ -4,7 +4,7 @@ use atelier_schemas::Topic;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 
-use crate::{NewRecord, Record};
+use crate::{CommandRecord, NewRecord, Record};
 
 const TYPE: &str = "type";
 const TRACEPARENT: &str = "traceparent";
@@ -16,6 +16,20 @@ pub(super) fn headers(record: &NewRecord) -> OwnedHeaders {
         Some(traceparent) => headers.insert(Header { key: TRACEPARENT, value: Some(traceparent) }),
         None => headers,
     }
+}
+
+/// A message as a command.
+pub(super) fn command(message: &BorrowedMessage<'_>) -> CommandRecord {
+    CommandRecord {
+        partition: message.partition().unsigned_abs(),
+        offset: message.offset().unsigned_abs(),
+        key: key(message),
+        payload: message.payload().unwrap_or_default().to_vec(),
+    }
+}
+
+fn key(message: &BorrowedMessage<'_>) -> String {
+    String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned()
 }
 
 /// A message as a record. What a foreign writer left out is empty: the reader of the payload decides
@@ -36,7 +50,7 @@ pub(super) fn record(topic: Topic, message: &BorrowedMessage<'_>) -> Record {
         partition: message.partition().unsigned_abs(),
         offset: message.offset().unsigned_abs(),
         time: message.timestamp().to_millis().unwrap_or_default(),
-        key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+        key: key(message),
         kind,
         traceparent,
         payload: message.payload().unwrap_or_default().to_vec(),

@@ -8,7 +8,7 @@ use atelier_schemas::Topic;
 use super::Fault;
 use super::state::{Shared, State};
 use crate::local::{Claim, check, deadline_of};
-use crate::{CommitError, Error, Membership, Owner, Partition, Polled, Transaction};
+use crate::{CommandRecord, CommitError, Error, Membership, Owner, Partition, Polled, Transaction};
 
 /// See [`Owner`]. Its drop gives the partitions back.
 pub(super) struct MemoryOwner {
@@ -48,7 +48,7 @@ impl Held {
                 let fresh = self.fresh.drain(..).map(|partition| (partition, state.group_offset(group, Topic::Commands, partition)));
                 self.positions.extend(fresh);
                 let records = state.take(Topic::Commands, &mut self.positions, self.turn, max)?;
-                return Ok((!records.is_empty()).then_some(Polled::Commands(records)));
+                return Ok((!records.is_empty()).then(|| Polled::Commands(records.into_iter().map(CommandRecord::from).collect())));
             }
         }
         Ok(news)

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use atelier_log::{CommitError, Error, Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Subscription, Transaction};
+use atelier_log::{
+    CommandRecord, CommitError, Error, Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Subscription, Transaction,
+};
 use atelier_schemas::Topic;
 use tokio::runtime::Runtime;
 
@@ -105,7 +107,7 @@ pub(crate) fn is_lost(result: &Result<(), CommitError>) -> bool {
 pub(crate) struct Worker {
     owner: Box<dyn Owner>,
     pub(crate) held: BTreeSet<Partition>,
-    pub(crate) commands: Vec<Record>,
+    pub(crate) commands: Vec<CommandRecord>,
     /// It was told that another one has its name.
     pub(crate) replaced: bool,
 }
@@ -115,6 +117,11 @@ impl Worker {
         let membership = Membership { group: ENGINE.to_owned(), instance: instance.map(str::to_owned), worker, workers };
         let owner = log.own(membership).expect("the log answers");
         Self { owner, held: BTreeSet::new(), commands: Vec::new(), replaced: false }
+    }
+
+    /// Of the commands that came.
+    pub(crate) fn keys(&self) -> Vec<&str> {
+        self.commands.iter().map(|command| command.key.as_str()).collect()
     }
 
     /// The only worker, with everything assigned.
@@ -154,7 +161,7 @@ impl Worker {
 
     pub(crate) fn until_commands(&mut self, count: usize) {
         self.until(&format!("{count} commands have come"), |worker| worker.commands.len() >= count);
-        assert_eq!(self.commands.len(), count, "{:?}", keys(&self.commands));
+        assert_eq!(self.commands.len(), count, "{:?}", self.keys());
     }
 
     pub(crate) fn try_commit(&mut self, transaction: &Transaction) -> Result<(), CommitError> {

@@ -17,7 +17,7 @@ pub(crate) fn a_stale_owner_cannot_commit(subject: &dyn Subject) {
     assert!(is_lost(&refused), "{refused:?}");
 
     new.until_commands(1);
-    assert_eq!(keys(&new.commands), ["command"], "the stale one has consumed nothing");
+    assert_eq!(new.keys(), ["command"], "the stale one has consumed nothing");
     new.commit(&decided("new", command + 1));
     let again = stale.try_commit(&decided("stale again", command + 1));
     assert!(is_lost(&again), "{again:?}");

@@ -50,7 +50,7 @@ pub(crate) fn an_owner_that_waits_gets_the_command(subject: &dyn Subject) {
         });
         gate.recv().expect("the owner is there");
         append(&*log, Topic::Commands, 1, "news");
-        assert_eq!(keys(&owner.join().expect("it does not panic").commands), ["news"]);
+        assert_eq!(owner.join().expect("it does not panic").keys(), ["news"]);
     });
 }
 

@@ -3,7 +3,7 @@
 use atelier_log::{Log, Transaction};
 use atelier_schemas::Topic;
 
-use crate::drivers::{ENGINE, SHORT, Worker, append, decided, keys, until, until_committed};
+use crate::drivers::{ENGINE, SHORT, Worker, append, decided, until, until_committed};
 use crate::subject::{PARTITIONS, Subject};
 
 fn ask(log: &dyn Log, count: u64) -> Vec<u64> {
@@ -17,7 +17,7 @@ pub(crate) fn commands_come_in_order_and_once(subject: &dyn Subject) {
     worker.until_commands(5);
     append(&*log, Topic::Commands, 0, "5");
     worker.until_commands(6);
-    assert_eq!(keys(&worker.commands), ["0", "1", "2", "3", "4", "5"]);
+    assert_eq!(worker.keys(), ["0", "1", "2", "3", "4", "5"]);
     assert!(worker.commands.is_sorted_by_key(|command| command.offset));
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn at_most_as_many_as_asked_for(subject: &dyn Subject) {
         worker.step(2, SHORT);
         (worker.commands.len() == 7).then_some(())
     });
-    assert_eq!(keys(&worker.commands), ["0", "1", "2", "3", "4", "5", "6"]);
+    assert_eq!(worker.keys(), ["0", "1", "2", "3", "4", "5", "6"]);
 }
 
 pub(crate) fn a_successor_starts_at_the_committed_offset(subject: &dyn Subject) {
@@ -44,7 +44,7 @@ pub(crate) fn a_successor_starts_at_the_committed_offset(subject: &dyn Subject) 
     until_committed(&*log, 0, offsets[3]);
     let mut second = Worker::alone(&*log, "b");
     second.until_commands(2);
-    assert_eq!(keys(&second.commands), ["3", "4"]);
+    assert_eq!(second.keys(), ["3", "4"]);
 }
 
 pub(crate) fn two_workers_split_the_partitions(subject: &dyn Subject) {

@@ -12,7 +12,7 @@ use crate::closed;
 const MAGIC: &[u8; 8] = b"ATELIERC";
 /// Of the orders and of what events make of them: to be raised when either changes, which a test notices. Checkpoints of
 /// another layout are passed over.
-pub(super) const LAYOUT: u32 = 1;
+pub(super) const LAYOUT: u32 = 2;
 const HASH_BYTES: usize = 32;
 const FRAME_BYTES: usize = MAGIC.len() + size_of::<u32>() + HASH_BYTES;
 

@@ -1,12 +1,12 @@
 //! From a batch of commands, or from time, to one transaction.
 
-use atelier_domain::{self as domain, Decision, Order, Rejection, Request, Role, TimeMs, decide as decide_one, due, on_deadline, remember};
-use atelier_log::{NewRecord, Partition, Record, Transaction};
-use atelier_schemas::{
-    Actor, After, Command, CommandData, Event, Framed, Outcome, OutcomeResult, PricingJob, Replayed, Topic, partition_of,
-};
+use atelier_domain::{Decision, Order, Request, Role, TimeMs, decide as decide_one, on_deadline};
+use atelier_log::{CommandRecord, Transaction};
+use atelier_schemas::{Actor, Command, CommandData, Framed, Topic, Word, partition_of};
 use uuid::Uuid;
 
+use super::answer::{Outcome, OutcomeResult, PARKED, accepted, invalid, push_outcome, refused, rejected, unreadable};
+use super::write::{Cause, write_events};
 use super::{PartitionState, advance, parked};
 use crate::closed;
 use crate::translate::{self, to_wire};
@@ -14,22 +14,19 @@ use crate::translate::{self, to_wire};
 /// Room an event or outcome may need beyond the command that caused it.
 const ENVELOPE_ROOM_BYTES: usize = 16 * 1024;
 
-/// Why nothing is decided on an order that is set aside.
-const PARKED: &str = "parked";
-
-pub(super) fn decide(state: &mut PartitionState, commands: &[Record], now: TimeMs) -> Result<Transaction, closed::Error> {
+pub(super) fn decide(state: &mut PartitionState, commands: Vec<CommandRecord>, now: TimeMs) -> Result<Transaction, closed::Error> {
     let mut transaction = Transaction {
         partition: state.settings.partition,
-        records: Vec::with_capacity(commands.len() * 2),
+        records: Vec::with_capacity(commands.len() * 5 / 2),
         next_command: state.next_command,
     };
     for record in commands {
-        let outcome = match readable(state, record) {
-            Ok(command) => one(state, &mut transaction, command, record, now)?,
-            Err(reason) => unreadable(record, reason, now),
+        transaction.next_command = record.offset + 1;
+        let outcome = match readable(state, &record) {
+            Ok(command) => one(state, &mut transaction, command, &record, now)?,
+            Err(reason) => unreadable(&record, reason, now),
         };
         push_outcome(&mut transaction, record, &outcome);
-        transaction.next_command = record.offset + 1;
     }
     state.next_command = transaction.next_command;
     Ok(transaction)
@@ -52,7 +49,8 @@ pub(super) fn fire_due(state: &mut PartitionState, now: TimeMs, limit: usize) ->
             traceparent: None,
             replayed: None,
         };
-        let order = write_events(state, &mut transaction, id, Some(order), events, &cause, now);
+        let key = id.to_string();
+        let order = write_events(state, &mut transaction, (id, &key), Some(order), events, cause, now);
         if let Some(order) = order {
             state.put(id, order, due_before)?;
         }
@@ -60,16 +58,7 @@ pub(super) fn fire_due(state: &mut PartitionState, now: TimeMs, limit: usize) ->
     Ok(Some(transaction))
 }
 
-/// Who and what an event is due to.
-struct Cause {
-    actor: Actor,
-    command: Option<(Uuid, i64)>,
-    correlation_id: Uuid,
-    traceparent: Option<String>,
-    replayed: Option<Replayed>,
-}
-
-fn readable(state: &PartitionState, record: &Record) -> Result<Command, String> {
+fn readable(state: &PartitionState, record: &CommandRecord) -> Result<Command, String> {
     let command = Command::decode(&record.payload).map_err(|error| error.to_string())?;
     if record.key != *command.order_id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) {
         return Err("the record's key is not the order id of its command".into());
@@ -84,7 +73,7 @@ fn one(
     state: &mut PartitionState,
     transaction: &mut Transaction,
     mut command: Command,
-    record: &Record,
+    record: &CommandRecord,
     now: TimeMs,
 ) -> Result<Outcome, closed::Error> {
     let digest = command.digest();
@@ -93,7 +82,7 @@ fn one(
     let result = match state.refusals.get(&command.command_id, digest) {
         Some(known) if !command.dry_run => known.clone(),
         _ => {
-            let result = decided(state, transaction, &command, data, digest, record.payload.len(), now)?;
+            let result = decided(state, transaction, &mut command, data, digest, record, now)?;
             // What is refused because the order is set aside may be asked again once it is back.
             let lasts = matches!(&result, OutcomeResult::Refused { code, .. } if code != PARKED);
             if lasts && !command.dry_run {
@@ -117,60 +106,62 @@ fn one(
 fn decided(
     state: &mut PartitionState,
     transaction: &mut Transaction,
-    command: &Command,
+    command: &mut Command,
     data: CommandData,
     digest: i64,
-    payload_bytes: usize,
+    record: &CommandRecord,
     now: TimeMs,
 ) -> Result<OutcomeResult, closed::Error> {
     let limit = state.settings.max_payload_bytes.saturating_sub(ENVELOPE_ROOM_BYTES);
-    if payload_bytes > limit {
-        return Ok(refused("too_large", format!("the command has {payload_bytes} bytes"), format!("send at most {limit} bytes")));
+    if record.payload.len() > limit {
+        let bytes = record.payload.len();
+        return Ok(refused("too_large", format!("the command has {bytes} bytes"), format!("send at most {limit} bytes")));
     }
-    if let CommandData::SkipRecords { offsets, .. } = &data {
-        let offsets: Vec<u64> = offsets.iter().filter_map(|offset| u64::try_from(*offset).ok()).collect();
-        return skip(state, transaction, command, data, &offsets, digest, now);
+    if matches!(data, CommandData::SkipRecords { .. }) {
+        return skip(state, transaction, command, data, digest, &record.key, now);
     }
     if !state.parked.is_empty()
-        && let Some(parked) = state.parked.get(&command.order_id.to_string())
+        && let Some(parked) = state.parked.get(&record.key)
     {
         let detail = format!("the order is set aside: its record at offset {} cannot be read: {}", parked.offset, parked.reason);
         return Ok(refused(PARKED, detail, "an engineer has to repair it (`atelier parked`); nothing was changed".into()));
     }
-    asked(state, transaction, command, data, digest, now)
+    asked(state, transaction, command, data, digest, &record.key, now)
 }
 
 /// Brings an order back that is set aside, and decides on it as on any other: who may ask, and for what reason.
 fn skip(
     state: &mut PartitionState,
     transaction: &mut Transaction,
-    command: &Command,
+    command: &mut Command,
     data: CommandData,
-    offsets: &[u64],
     digest: i64,
+    key: &str,
     now: TimeMs,
 ) -> Result<OutcomeResult, closed::Error> {
-    let (id, key) = (command.order_id, command.order_id.to_string());
-    let Some(before) = state.parked.get(&key).cloned() else {
+    let id = command.order_id;
+    let CommandData::SkipRecords { offsets, .. } = &data else { return asked(state, transaction, command, data, digest, key, now) };
+    let offsets: Vec<u64> = offsets.iter().filter_map(|offset| u64::try_from(*offset).ok()).collect();
+    let Some(before) = state.parked.get(key).cloned() else {
         // Done before, perhaps by this very command.
         let known = state.order(&id)?.is_some_and(|order| order.seen.iter().any(|seen| seen.command_id == *command.command_id.as_bytes()));
         return if known {
-            asked(state, transaction, command, data, digest, now)
+            asked(state, transaction, command, data, digest, key, now)
         } else {
             Ok(refused("not_parked", "no record of the order is set aside".into(), "there is nothing to skip".into()))
         };
     };
-    if let Err(reason) = parked::reopen(state, &key, offsets)? {
+    if let Err(reason) = parked::reopen(state, key, &offsets)? {
         let fix = "name every record of the order that cannot be read; nothing was changed".into();
         return Ok(refused(PARKED, reason, fix));
     }
     let due = state.open.get(&id).and_then(|order| state.due_of(order));
     state.timers.moved(id, None, due);
-    let result = asked(state, transaction, command, data, digest, now)?;
+    let result = asked(state, transaction, command, data, digest, key, now)?;
     if command.dry_run || matches!(result, OutcomeResult::Refused { .. }) {
         let (_, due) = state.take(&id)?;
         state.timers.moved(id, due, None);
-        state.parked.insert(key, before);
+        state.parked.insert(key.to_owned(), before);
     }
     Ok(result)
 }
@@ -179,9 +170,10 @@ fn skip(
 fn asked(
     state: &mut PartitionState,
     transaction: &mut Transaction,
-    command: &Command,
+    command: &mut Command,
     data: CommandData,
     digest: i64,
+    key: &str,
     now: TimeMs,
 ) -> Result<OutcomeResult, closed::Error> {
     let Ok(role) = command.actor.role.parse::<Role>() else {
@@ -206,21 +198,22 @@ fn asked(
             for event in &events {
                 advance(&mut would, event, now);
             }
-            let types = events.into_iter().map(|event| to_wire(event).type_name().to_owned()).collect();
+            let types = events.into_iter().map(|event| to_wire(event).type_name().into()).collect();
             (order, accepted(would.as_deref(), types, false, true))
         }
         Decision::Accepted(events) => {
             let first = transaction.records.len();
             let cause = Cause {
-                actor: command.actor.clone(),
+                // Moved out, as the data was: nobody asks for it any more.
+                actor: std::mem::take(&mut command.actor),
                 command: Some((command.command_id, digest)),
                 correlation_id: command.correlation_id,
                 traceparent: command.traceparent.clone(),
                 replayed: command.replayed.clone(),
             };
-            let order = write_events(state, transaction, id, order, events, &cause, now);
+            let order = write_events(state, transaction, (id, key), order, events, cause, now);
             let types = transaction.records[first..].iter().filter(|(topic, ..)| *topic == Topic::Events).map(|(_, _, record)| record.kind);
-            let result = accepted(order.as_deref(), types.map(str::to_owned).collect(), false, false);
+            let result = accepted(order.as_deref(), types.map(Word::from).collect(), false, false);
             (order, result)
         }
         Decision::Repeated(seen) => {
@@ -252,153 +245,4 @@ impl PartitionState {
         }
         self.put(id, order, due_before)
     }
-}
-
-/// Evolves the order by the events and adds their records, and the pricing jobs they ask for.
-fn write_events(
-    state: &PartitionState,
-    transaction: &mut Transaction,
-    id: Uuid,
-    mut order: Option<Box<Order>>,
-    events: Vec<domain::Event>,
-    cause: &Cause,
-    now: TimeMs,
-) -> Option<Box<Order>> {
-    let key = id.to_string();
-    for event in events {
-        advance(&mut order, &event, now);
-        let Some(current) = order.as_mut() else { continue };
-        if let Some((command_id, digest)) = cause.command {
-            remember(current, command_id.as_u128(), digest);
-        }
-        let job = pricing_job(id, current, &event, cause, now);
-        let data = to_wire(event);
-        let published = Event {
-            event_id: event_id(&id, current.version),
-            order_id: id,
-            version: current.version as i64,
-            type_name: data.type_name().to_owned(),
-            time: now,
-            actor: cause.actor.clone(),
-            command_id: cause.command.map(|(id, _)| id),
-            command_digest: cause.command.map(|(_, digest)| digest),
-            correlation_id: cause.correlation_id,
-            traceparent: cause.traceparent.clone(),
-            after: After {
-                status: current.status().as_str().to_owned(),
-                stage: current.stage.as_str().to_owned(),
-                held: current.held.is_some(),
-                attention: current.attention.iter().map(|attention| attention.as_str().to_owned()).collect(),
-                due: due(current, &state.settings.policy),
-            },
-            data,
-            replayed: cause.replayed.clone(),
-        };
-        let record = NewRecord {
-            key: key.clone(),
-            kind: published.data.type_name(),
-            traceparent: cause.traceparent.clone(),
-            payload: published.encode(),
-        };
-        transaction.records.push((Topic::Events, state.settings.partition, record));
-        if let Some(job) = job {
-            let record = NewRecord { key: key.clone(), kind: "PricingJob", traceparent: cause.traceparent.clone(), payload: job.encode() };
-            transaction.records.push((Topic::PricingJobs, job_partition(state, job.attempt), record));
-        }
-    }
-    order
-}
-
-/// Each attempt goes to another partition, so that a stuck worker does not meet its order again.
-fn job_partition(state: &PartitionState, attempt: i32) -> Partition {
-    state.settings.partition.wrapping_add(attempt.unsigned_abs().wrapping_sub(1)) % state.settings.partitions
-}
-
-fn pricing_job(id: Uuid, order: &Order, event: &domain::Event, cause: &Cause, now: TimeMs) -> Option<PricingJob> {
-    let domain::Event::PricingRequested { attempt, .. } = event else { return None };
-    Some(PricingJob {
-        order_id: id,
-        attempt: i32::try_from(*attempt).unwrap_or(i32::MAX),
-        model: translate::model(order.model.clone()?),
-        item: translate::item(order.item.clone()),
-        requested_at: now,
-        correlation_id: cause.correlation_id,
-        traceparent: cause.traceparent.clone(),
-    })
-}
-
-fn event_id(order_id: &Uuid, version: u64) -> Uuid {
-    Uuid::new_v5(order_id, &version.to_be_bytes())
-}
-
-fn accepted(order: Option<&Order>, events: Vec<String>, repeated: bool, dry_run: bool) -> OutcomeResult {
-    OutcomeResult::Accepted {
-        status: order.map_or("", |order| order.status().as_str()).to_owned(),
-        version: order.map_or(0, |order| order.version as i64),
-        events,
-        repeated,
-        dry_run,
-    }
-}
-
-fn rejected(order: Option<&Order>, rejection: &Rejection) -> OutcomeResult {
-    // Of an order that is not the asker's nothing is said.
-    let order = order.filter(|_| *rejection != Rejection::UnknownOrder);
-    OutcomeResult::Refused {
-        code: rejection.code().into(),
-        detail: rejection.to_string(),
-        field: rejection.field().map(str::to_owned),
-        fix: rejection.fix(),
-        status: order.map(|order| order.status().as_str().to_owned()),
-        version: order.map(|order| order.version as i64),
-        allowed: rejection.allowed().iter().map(|action| action.as_str().to_owned()).collect(),
-    }
-}
-
-fn refused(code: &str, detail: String, fix: String) -> OutcomeResult {
-    OutcomeResult::Refused { code: code.into(), detail, field: None, fix, status: None, version: None, allowed: Vec::new() }
-}
-
-fn invalid(field: &str, message: String, fix: &str) -> OutcomeResult {
-    OutcomeResult::Refused {
-        code: "invalid".into(),
-        detail: format!("{field}: {message}"),
-        field: Some(field.into()),
-        fix: fix.into(),
-        status: None,
-        version: None,
-        allowed: Vec::new(),
-    }
-}
-
-/// The answer to a record that is no command, under an id of its own, so that it is accounted for.
-fn unreadable(record: &Record, reason: String, now: TimeMs) -> Outcome {
-    tracing::error!(
-        order.id = record.key,
-        partition = record.partition,
-        offset = record.offset,
-        reason,
-        "a command cannot be read; it is refused and the partition goes on"
-    );
-    let id = Outcome::id_of_unreadable(record.partition, record.offset);
-    Outcome {
-        command_id: id,
-        order_id: record.key.parse().unwrap_or(Uuid::nil()),
-        type_name: record.kind.clone(),
-        command_offset: record.offset as i64,
-        time: now,
-        correlation_id: id,
-        traceparent: None,
-        result: refused("unreadable", reason, "send commands through the gateways".into()),
-    }
-}
-
-fn push_outcome(transaction: &mut Transaction, record: &Record, outcome: &Outcome) {
-    let answer = NewRecord {
-        key: record.key.clone(),
-        kind: outcome.result.type_name(),
-        traceparent: outcome.traceparent.clone(),
-        payload: outcome.encode(),
-    };
-    transaction.records.push((Topic::Outcomes, record.partition, answer));
 }

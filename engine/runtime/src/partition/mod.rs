@@ -3,9 +3,11 @@
 //! Nothing here touches the log: records go in, a [`Transaction`] comes out. The worker commits it, or
 //! drops the whole state where it cannot tell whether it did.
 
+mod answer;
 mod batch;
 mod parked;
 mod replay;
+mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use atelier_domain::{self as domain, Event, Order, Policy, TimeMs, deadline, evolve};
-use atelier_log::{Partition, Record, Transaction};
+use atelier_log::{CommandRecord, Partition, Record, Transaction};
 use uuid::Uuid;
 
 use crate::closed::{self, ClosedOrders};
@@ -72,7 +74,7 @@ impl PartitionState {
     ///
     /// # Errors
     /// When the index of ended orders fails; the state must be dropped then.
-    pub fn decide(&mut self, commands: &[Record], now: TimeMs) -> Result<Transaction, closed::Error> {
+    pub fn decide(&mut self, commands: Vec<CommandRecord>, now: TimeMs) -> Result<Transaction, closed::Error> {
         batch::decide(self, commands, now)
     }
 

@@ -77,6 +77,8 @@ pub fn command(data: CommandData) -> Result<Command, Untranslatable> {
             let offsets = offsets.iter().map(|offset| u64::try_from(*offset)).collect::<Result<_, _>>().map_err(negative)?;
             Command::SkipRecords { offsets, reason }
         }
+        CommandData::AdvanceOrder {} => Command::AdvanceOrder,
+        CommandData::AdvanceClock { by_ms } => Command::AdvanceClock { by_ms },
     })
 }
 

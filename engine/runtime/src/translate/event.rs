@@ -9,12 +9,13 @@ use super::values::{customer, customer_from, item, item_from, model, model_from,
 /// The published form of an event.
 pub fn to_wire(event: Event) -> EventData {
     match event {
-        Event::OrderCreated { channel, client, reference, customer: person, item: what } => EventData::OrderCreated {
+        Event::OrderCreated { channel, client, reference, customer: person, item: what, sandbox } => EventData::OrderCreated {
             channel: channel.as_str().to_owned(),
             client,
             reference,
             customer: person.map(customer),
             item: item(what),
+            sandbox,
         },
         Event::ModelAttached { model: bytes } => EventData::ModelAttached { model: model(bytes) },
         Event::OrderSubmitted => EventData::OrderSubmitted {},
@@ -55,6 +56,7 @@ pub fn to_wire(event: Event) -> EventData {
         Event::RecordsSkipped { offsets, reason } => {
             EventData::RecordsSkipped { offsets: offsets.into_iter().map(u64::cast_signed).collect(), reason }
         }
+        Event::ClockAdvanced { by_ms } => EventData::ClockAdvanced { by_ms },
     }
 }
 
@@ -62,12 +64,13 @@ pub fn to_wire(event: Event) -> EventData {
 /// record not written by an engine can bring about.
 pub fn from_wire(data: EventData) -> Option<Event> {
     Some(match data {
-        EventData::OrderCreated { channel, client, reference, customer: person, item: what } => Event::OrderCreated {
+        EventData::OrderCreated { channel, client, reference, customer: person, item: what, sandbox } => Event::OrderCreated {
             channel: channel_from(&channel)?,
             client,
             reference,
             customer: person.map(customer_from),
             item: item_from(what)?,
+            sandbox,
         },
         EventData::ModelAttached { model: bytes } => Event::ModelAttached { model: model_from(bytes)? },
         EventData::OrderSubmitted {} => Event::OrderSubmitted,
@@ -118,6 +121,7 @@ pub fn from_wire(data: EventData) -> Option<Event> {
             let offsets = offsets.into_iter().map(|offset| u64::try_from(offset).ok()).collect::<Option<_>>()?;
             Event::RecordsSkipped { offsets, reason }
         }
+        EventData::ClockAdvanced { by_ms } => Event::ClockAdvanced { by_ms },
     })
 }
 

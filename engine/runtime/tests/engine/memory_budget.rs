@@ -1,9 +1,9 @@
 //! An open order fits into 1 KiB, with its place in the map and its timer.
 
 use atelier_domain::Policy;
-use atelier_log::{Log, Record, client::record_of};
+use atelier_log::{CommandRecord, Log, client::record_of};
 use atelier_runtime::{PartitionState, Settings};
-use atelier_schemas::{CommandData, Topic};
+use atelier_schemas::CommandData;
 
 use crate::bed::{Bed, attach, create};
 
@@ -25,17 +25,8 @@ fn an_open_order_takes_at_most_one_kibibyte() {
         for (role, data) in steps {
             let command = bed.command(order, role, data);
             let record = record_of(&command);
-            let record = Record {
-                topic: Topic::Commands,
-                partition: 0,
-                offset,
-                time: 0,
-                key: record.key,
-                kind: record.kind.into(),
-                traceparent: None,
-                payload: record.payload,
-            };
-            let _ = state.decide(&[record], 1_000_000).unwrap();
+            let record = CommandRecord { partition: 0, offset, key: record.key, payload: record.payload };
+            let _ = state.decide(vec![record], 1_000_000).unwrap();
             offset += 1;
         }
     }

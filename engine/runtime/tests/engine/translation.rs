@@ -41,6 +41,7 @@ fn histories() -> Vec<Scenario> {
         submitted.when(Role::Admin, Command::SkipRecords { offsets: vec![3, 4], reason: reason() }),
         Scenario::submitted_by_partner(Some(quote().price)).quoted(1),
         Scenario::submitted_by_partner(None).when(Role::Partner, Command::AmendOrder { item: None, model: Some(ring_model()) }),
+        Scenario::priced_in_sandbox().when(Role::Sandbox, Command::AdvanceClock { by_ms: 1000 }),
         Scenario::priced().when(Role::Worker, Command::CompletePricing { attempt: 1, worker: worker(), quote: quote() }),
     ]
 }

@@ -17,7 +17,7 @@ use super::problem::Problem;
 use crate::Failure;
 
 const FILE: &str = "audit.redb";
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Problems of the run kept in memory before they are written.
 const FOUND: usize = 1000;
@@ -74,6 +74,8 @@ pub(super) struct Facts {
     pub(super) partner: bool,
     pub(super) pricing_requested: u32,
     pub(super) pricing_jobs: u32,
+    /// Of a partner's sandbox.
+    pub(super) sandbox: bool,
 }
 
 /// What a pass over a partition has learnt since it was last written.

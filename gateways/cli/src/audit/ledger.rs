@@ -74,7 +74,7 @@ impl Ledger<'_> {
         facts.stage = event.after.stage.parse().ok();
         facts.held = event.after.held;
         if event.type_name == CREATED {
-            facts.partner = is_partners(&record.payload);
+            (facts.partner, facts.sandbox) = whose(&record.payload);
         }
         facts.pricing_requested += u32::from(event.type_name == PRICING_REQUESTED);
         let understood: Option<Status> = facts.status;
@@ -118,6 +118,10 @@ fn skipped_by(record: &Record) -> Vec<String> {
     offsets.iter().map(|offset| place_at(record.topic, record.partition, offset.cast_unsigned())).collect()
 }
 
-fn is_partners(payload: &[u8]) -> bool {
-    Event::decode(payload).is_ok_and(|event| matches!(event.data, EventData::OrderCreated { channel, .. } if channel == PARTNER))
+/// Whether an order is a partner's, and of its sandbox, by its first event.
+fn whose(payload: &[u8]) -> (bool, bool) {
+    match Event::decode(payload) {
+        Ok(Event { data: EventData::OrderCreated { channel, sandbox, .. }, .. }) => (channel == PARTNER, sandbox),
+        _ => (false, false),
+    }
 }

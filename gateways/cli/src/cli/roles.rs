@@ -25,6 +25,8 @@ pub(crate) struct UpArgs {
 pub(crate) enum LeftOut {
     /// Measuring and pricing
     Pricing,
+    /// Sending partners' webhooks
+    Webhooks,
 }
 
 #[derive(Args, Debug)]

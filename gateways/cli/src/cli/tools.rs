@@ -96,6 +96,9 @@ pub(crate) enum KeyAction {
         /// How much the partner is given [default: standard, or as it was]
         #[arg(long, value_name = "CLASS", value_parser = class())]
         class: Option<Class>,
+        /// A key of the partner's sandbox: its orders are priced and never made
+        #[arg(long)]
+        sandbox: bool,
         /// Machine-readable
         #[arg(long)]
         json: bool,

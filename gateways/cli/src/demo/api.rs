@@ -41,6 +41,8 @@ pub(super) enum As<'a> {
     Customer,
     /// Staff: name and role.
     Staff(&'a str, &'a str),
+    /// A partner, by its key.
+    Partner(&'a str),
 }
 
 impl Api {
@@ -69,6 +71,12 @@ impl Api {
         self.call(Method::PUT, path, build).await
     }
 
+    /// A partner's file, before its order.
+    pub(super) async fn upload(&self, who: As<'_>, content_type: &str, bytes: &[u8]) -> Result<Value, Refused> {
+        let build = |request: RequestBuilder| staffed(request, who).header("Content-Type", content_type).body(bytes.to_vec());
+        self.call(Method::POST, "/partner/v1/uploads", build).await
+    }
+
     pub(super) async fn post_signed(&self, path: &str, headers: &[(&str, String)], body: &[u8]) -> Result<Value, Refused> {
         let build = |request: RequestBuilder| {
             let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
@@ -78,7 +86,7 @@ impl Api {
     }
 
     fn acknowledged(&self, answer: &Value) -> std::io::Result<()> {
-        let Some(file) = &self.acks else { return Ok(()) };
+        let Some(file) = self.acks.as_ref().filter(|_| answer["order_id"].is_string()) else { return Ok(()) };
         let line = serde_json::json!({"order_id": answer["order_id"], "version": answer["version"], "status": answer["status"]});
         writeln!(file.lock().unwrap_or_else(PoisonError::into_inner), "{line}")
     }
@@ -123,5 +131,6 @@ fn staffed(request: RequestBuilder, who: As<'_>) -> RequestBuilder {
     match who {
         As::Customer => request,
         As::Staff(name, role) => request.header("X-Staff", format!("{name};{role}")),
+        As::Partner(key) => request.bearer_auth(key),
     }
 }

@@ -1,33 +1,28 @@
 //! Customers of the shop, and the partner.
 
-use std::time::Duration;
-
-use atelier_blobs::Blobs;
-use atelier_log::client::{Answer, Client};
-use atelier_schemas::{Actor, Command, CommandData, Item, Model, OutcomeResult};
+use atelier_pricing::{RingSpec, write_stl};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::api::{As, Refused};
-use super::cast::{Back, Made, Props};
+use super::cast::{Made, Partner, Props};
 use super::models::{Models, Wish};
-use crate::wiring;
+use crate::Failure;
 
 /// One order in so many comes through the partner.
 const PARTNER_EVERY: u32 = 5;
 /// One customer in so many changes their mind before the price.
 const CANCEL_EVERY: u32 = 13;
-const DECIDE: Duration = Duration::from_secs(20);
-/// Tries of one command while the log cannot be reached.
-const TRIES: u32 = 60;
-const PAUSE: Duration = Duration::from_millis(500);
+/// What the partner pays for an order without asking, in EUR.
+const MAX_PRICE: &str = "100000.00";
 
 /// One order, from the wish to its submission.
-pub(super) async fn buy(props: Props, back: Option<&Back>, models: &Models, number: u32) {
+pub(super) async fn buy(props: Props, the_partner: &Partner, models: &Models, number: u32) {
     let wish = models.wish(number);
-    let placed = match back.filter(|_| number % PARTNER_EVERY == PARTNER_EVERY - 1) {
-        Some(back) => partner(&props, back, wish, number).await.map_err(|error| format!("partner, order {number}: {error}")),
-        None => customer(&props, wish, number).await.map_err(|error| format!("customer, order {number}: {error}")),
+    let placed = if number % PARTNER_EVERY == PARTNER_EVERY - 1 {
+        partner(&props, the_partner, wish, number).await.map_err(|error| format!("partner, order {number}: {error}"))
+    } else {
+        customer(&props, wish, number).await.map_err(|error| format!("customer, order {number}: {error}"))
     };
     match placed {
         Ok(()) => props.board.count("orders placed"),
@@ -68,54 +63,31 @@ async fn customer(props: &Props, wish: &Wish, number: u32) -> Result<(), Refused
     Ok(())
 }
 
-/// The partner's orders come through the log the way its gateway will send them.
-async fn partner(props: &Props, back: &Back, wish: &Wish, number: u32) -> Result<(), String> {
-    let key = format!("{}-{number}", props.run);
-    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("demo-partner\0{key}").as_bytes());
+/// The partner's system: the file, then the order with its terms, under a reference of its own.
+async fn partner(props: &Props, partner: &Partner, wish: &Wish, number: u32) -> Result<(), String> {
     let Made { materials, finishes } = &*props.made;
     let one_of = |list: &[String]| list[number as usize % list.len()].clone();
-    let item = Item { material: one_of(materials), quantity: 1, finish: one_of(finishes) };
-    let create = CommandData::CreateOrder {
-        channel: "partner".into(),
-        client: "demo-partner".into(),
-        reference: Some(format!("P-{number}")),
-        customer: None,
-        item,
+    let as_partner = As::Partner(&partner.key);
+    // Partners have no constructor of rings: theirs are files.
+    let (content_type, bytes) = match wish {
+        Wish::File { content_type, bytes, .. } => (*content_type, bytes.clone()),
+        Wish::Ring(spec) => ("model/stl", ring_file(spec).map_err(|error| error.to_string())?),
     };
-    send(&back.client, id, "create", create).await?;
-    props.board.placed(id);
-    let model = upload(&back.blobs, wish).await?;
-    send(&back.client, id, "model", CommandData::AttachModel { model }).await?;
-    send(&back.client, id, "submit", CommandData::SubmitOrder {}).await
+    let uploaded = props.api.upload(as_partner, content_type, &bytes).await.map_err(|refused| refused.to_string())?;
+    let reference = format!("{}-{number}", props.run);
+    let order = json!({
+        "reference": reference,
+        "item": {"material": one_of(materials), "quantity": 1, "finish": one_of(finishes)},
+        "model": {"upload_id": uploaded["upload_id"]},
+        "terms": {"approve": "at_once", "max_price": {"amount": MAX_PRICE, "currency": "EUR"}},
+    });
+    // Known before it is there, so that nothing that happens to it is missed.
+    props.board.placed(atelier_http::order_id_of(&format!("partner\0{}", partner.name), &reference));
+    props.api.post(as_partner, "/partner/v1/orders", &reference, &order).await.map_err(|refused| refused.to_string())?;
+    props.board.count("ordered and approved beforehand by the partner");
+    Ok(())
 }
 
-async fn upload(blobs: &Blobs, wish: &Wish) -> Result<Model, String> {
-    let (bytes, format) = match wish {
-        Wish::File { bytes, content_type, .. } => (bytes.clone(), content_type.trim_start_matches("model/")),
-        Wish::Ring(spec) => (spec.to_string().into_bytes(), "ring"),
-    };
-    let stored = blobs.put(bytes.into()).await.map_err(|error| error.to_string())?;
-    Ok(Model { sha256: stored.sha256, format: format.into(), size_bytes: i64::try_from(stored.size_bytes).unwrap_or(i64::MAX) })
-}
-
-async fn send(client: &Client, order_id: Uuid, step: &str, data: CommandData) -> Result<(), String> {
-    let actor = Actor { role: "partner".into(), name: "demo-partner".into() };
-    let command = Command::new(Uuid::new_v5(&order_id, step.as_bytes()), order_id, (wiring::clock())(), actor, data);
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match client.send(&command, DECIDE).await {
-            Ok(Answer::Decided(outcome)) => {
-                return match outcome.result {
-                    OutcomeResult::Accepted { .. } => Ok(()),
-                    OutcomeResult::Refused { detail, .. } => Err(detail),
-                };
-            }
-            // Durable: the same command again gets the same answer.
-            Ok(Answer::Undecided) => {}
-            // Nothing was written, or nobody knows: the command's id makes it the same command again.
-            Err(atelier_log::Error::Unavailable(_)) if tries < TRIES => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error.to_string()),
-        }
-    }
+fn ring_file(spec: &serde_json::Value) -> Result<Vec<u8>, Failure> {
+    Ok(write_stl(&RingSpec::from_json(spec.to_string().as_bytes())?.mesh()?))
 }

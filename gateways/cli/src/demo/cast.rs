@@ -5,8 +5,6 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use atelier_blobs::Blobs;
-use atelier_log::client::Client;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,18 +19,17 @@ use crate::Failure;
 /// Parcels on their way at most; shipping waits for the carrier then.
 const PARCELS: usize = 256;
 
-/// The back door, for the partner whose own surface is still to come.
+/// The partner of this run.
 #[derive(Clone)]
-pub(super) struct Back {
-    pub(super) client: Client,
-    pub(super) blobs: Blobs,
+pub(super) struct Partner {
+    pub(super) name: String,
+    pub(super) key: String,
 }
 
 /// What everybody works with.
 pub(super) struct Cast {
     pub(super) url: String,
-    /// Without it all orders come through the shop.
-    pub(super) back: Option<Back>,
+    pub(super) partner: Partner,
     pub(super) models: Models,
     pub(super) made: Made,
     pub(super) carrier_secret: String,
@@ -173,7 +170,7 @@ impl Cast {
         people.spawn(bench::carrier(props.clone(), self.carrier_secret, parcels));
         let shop = Shop {
             props: props.clone(),
-            back: self.back,
+            partner: self.partner,
             models: Arc::new(self.models),
             orders: self.orders,
             at_once: Arc::new(Semaphore::new(self.customers as usize)),
@@ -209,7 +206,7 @@ impl Cast {
 /// Where customers come in, so many at a time.
 struct Shop {
     props: Props,
-    back: Option<Back>,
+    partner: Partner,
     models: Arc<Models>,
     orders: u32,
     at_once: Arc<Semaphore>,
@@ -228,10 +225,10 @@ impl Shop {
             };
             let Ok(place) = place else { break };
             while customers.try_join_next().is_some() {}
-            let (props, models, back) = (self.props.clone(), self.models.clone(), self.back.clone());
+            let (props, models, partner) = (self.props.clone(), self.models.clone(), self.partner.clone());
             self.props.board.lock().begun += 1;
             customers.spawn(async move {
-                buyers::buy(props, back.as_ref(), &models, number).await;
+                buyers::buy(props, &partner, &models, number).await;
                 drop(place);
             });
             if !self.pace.is_zero() {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use atelier_http::Secret;
 use atelier_log::Log;
-use atelier_log::client::Client;
+use atelier_partners::{Accounts, Class, Mode};
 use atelier_projections::Store;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ use crate::settings::{LogChoice, Settings, StoreChoice};
 use crate::wiring::{self, Access};
 use crate::{Failure, audit};
 
-use cast::{Back, Cast, Made};
+use cast::{Cast, Made, Partner};
 
 /// Without a single order moving for so long the demo gives up waiting; the audit then says what is open.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -67,26 +67,26 @@ pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode
         let url = house.url.clone();
         (Stage::House(Box::new(house)), url)
     };
-    let (log, store, client) = match &stage {
-        Stage::House(house) => (house.log.clone(), house.store.clone(), Some(house.client.clone())),
+    let (log, store) = match &stage {
+        Stage::House(house) => (house.log.clone(), house.store.clone()),
         Stage::Processes(_) | Stage::Elsewhere => {
             // The embedded log belongs to the process that serves; beside it one can only look.
             let access = if settings.log == LogChoice::Embedded { Access::ReadOnly } else { Access::Full };
-            let log = wiring::log(&settings, access).await?;
-            let client = if access == Access::Full { Some(Client::start(log.clone())?) } else { None };
-            (log, wiring::store(&settings).await?, client)
+            (wiring::log(&settings, access).await?, wiring::store(&settings).await?)
         }
     };
     println!("Atelier demo: {} orders from {} at {url}", args.orders, models.describe());
     println!("data in {}\n", settings.data.display());
     let carrier_secret = std::env::var("ATELIER_CARRIER_SECRET").ok().filter(|_| args.url.is_some()).unwrap_or(secret);
-    let back = client.map(|client| Ok::<_, Failure>(Back { client, blobs: wiring::blobs(&settings)? })).transpose()?;
+    let accounts = wiring::accounts(&settings).await?;
+    let (partner, key_id) = partner(&accounts).await?;
+    let partner_name = partner.name.clone();
     let acks = args.acks.as_ref().map(std::fs::File::create).transpose()?;
     let policy = crate::policy::policy(&settings)?;
     let made = Made { materials: policy.materials, finishes: policy.finishes };
     let cast = Cast {
         url: url.clone(),
-        back,
+        partner,
         models,
         made,
         carrier_secret,
@@ -97,10 +97,13 @@ pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode
         pace: Duration::from_millis(args.pace_ms),
         last_orders: if args.trial { on_end_of_input()? } else { CancellationToken::new() },
     };
+    let played = if args.trial { load(cast, &stop).await } else { play(cast, log, &store, &stop).await };
+    // Nobody can use the key any more, however the day went.
+    accounts.revoke_key(&partner_name, &key_id, None, (wiring::clock())()).await?;
+    let code = played?;
     if args.trial {
-        return load(cast, &stop).await;
+        return Ok(code);
     }
-    let code = play(cast, log, &store, &stop).await?;
     if args.keep_running && !stop.is_cancelled() {
         println!("\nserving on at {url} until Ctrl-C");
         stop.cancelled().await;
@@ -167,6 +170,13 @@ fn with_folder(settings: &Settings) -> Result<(Settings, Option<tempfile::TempDi
     }
     let folder = tempfile::Builder::new().prefix("atelier-demo-").tempdir()?;
     Ok((Settings { data: folder.path().to_owned(), ..settings.clone() }, Some(folder)))
+}
+
+/// A partner that is new with this run, and the id of its key.
+async fn partner(accounts: &Accounts) -> Result<(Partner, String), Failure> {
+    let name = format!("demo-{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let made = accounts.create_key(&name, Mode::Live, Some(Class::Large), &wiring::random_bytes()?, (wiring::clock())()).await?;
+    Ok((Partner { name, key: made.key.reveal() }, made.key.id().to_owned()))
 }
 
 /// A carrier's secret for this run.

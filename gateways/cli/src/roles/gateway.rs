@@ -20,6 +20,7 @@ pub(crate) async fn gateway(settings: &Settings, args: &GatewayArgs) -> Result<E
         client: Client::start(log)?,
         store: wiring::store(settings).await?,
         accounts: wiring::accounts(settings).await?,
+        webhooks: wiring::endpoints(settings, wiring::webhooks_store(settings).await?)?,
         blobs: wiring::blobs(settings)?,
         registry: wiring::registry(),
     };

@@ -8,6 +8,7 @@ use atelier_http::{App, Config, Limits, Metrics, StaffPolicy, Surface};
 use atelier_log::client::Client;
 use atelier_partners::Accounts;
 use atelier_projections::Store;
+use atelier_webhooks::Endpoints;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) store: Store,
     pub(crate) accounts: Accounts,
+    pub(crate) webhooks: Endpoints,
     pub(crate) blobs: Blobs,
     pub(crate) registry: Arc<Mutex<Registry>>,
 }
@@ -54,6 +56,7 @@ pub(crate) async fn serve(
         client: parts.client,
         queries: parts.store.queries(),
         accounts: parts.accounts,
+        webhooks: parts.webhooks,
         blobs: parts.blobs,
         clock: wiring::clock(),
         ids: Arc::new(Uuid::now_v7),
@@ -63,6 +66,9 @@ pub(crate) async fn serve(
         metrics,
         stop: stop.clone(),
     };
+    if surfaces.contains(&Surface::Carrier) {
+        tokio::spawn(atelier_http::follow_parcels(app.clone()));
+    }
     let router = atelier_http::router(app, surfaces, parts.registry);
     let listener = TcpListener::bind(listen)
         .await

@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::serving::{Parts, Serving, serve};
-use super::{engine, pricing};
+use super::{engine, pricing, webhooks};
 use crate::Failure;
 use crate::cli::{LeftOut, PricingArgs, RoleArgs, UpArgs};
 use crate::policy;
@@ -29,12 +29,13 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 pub(crate) struct House {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) store: Store,
-    pub(crate) client: Client,
     pub(crate) url: String,
     engine: EngineHandle,
     runner: RunnerHandle,
     /// Unless it was left out.
     worker: Option<WorkerHandle>,
+    /// Unless it was left out.
+    webhooks: Option<atelier_webhooks::Handle>,
     serving: Serving,
     stop: CancellationToken,
 }
@@ -72,12 +73,14 @@ impl House {
         let log = wiring::log(settings, Access::Full).await?;
         let store = wiring::store(settings).await?;
         let accounts = wiring::accounts(settings).await?;
+        let webhooks_store = wiring::webhooks_store(settings).await?;
+        let endpoints = wiring::endpoints(settings, webhooks_store.clone())?;
         let blobs = wiring::blobs(settings)?;
         let registry: Arc<Mutex<Registry>> = wiring::registry();
         let client = Client::start(log.clone())?;
         let pricing_args = PricingArgs { role: RoleArgs { listen: None }, capacity: args.capacity, worker: None, slowdown_ms: 0 };
         let policy = policy::in_force(settings)?;
-        let (engine, runner, worker) = {
+        let (engine, runner, worker, webhooks) = {
             let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
             (
                 engine::start(settings, &policy, log.clone(), &mut registry)?,
@@ -87,13 +90,18 @@ impl House {
                 } else {
                     Some(pricing::start(settings, client.clone(), blobs.clone(), &pricing_args, &mut registry)?)
                 },
+                if args.without.contains(&LeftOut::Webhooks) {
+                    None
+                } else {
+                    Some(webhooks::start(settings, log.clone(), webhooks_store, &mut registry)?)
+                },
             )
         };
-        let parts = Parts { client: client.clone(), store: store.clone(), accounts, blobs, registry };
+        let parts = Parts { client, store: store.clone(), accounts, webhooks: endpoints, blobs, registry };
         let config = Config { carrier_secret, ..Config::default() };
         let serving = serve(settings, args.listen, &Surface::ALL, parts, config, stop.clone()).await?;
         let url = format!("http://{}", serving.address);
-        Ok(Self { log, store, client, url, engine, runner, worker, serving, stop })
+        Ok(Self { log, store, url, engine, runner, worker, webhooks, serving, stop })
     }
 
     /// Ends the roles in the order in which they feed each other: no more requests, no more jobs, no more
@@ -114,6 +122,9 @@ impl House {
             let _ = tokio::time::timeout(CATCH_UP, self.runner.caught_up(topic, &ends)).await;
         }
         self.runner.drain().await;
+        if let Some(webhooks) = self.webhooks {
+            webhooks.drain().await;
+        }
         Ok(())
     }
 }

@@ -2,23 +2,30 @@
 //!
 //! A message is believed when it is signed with the shared secret and recent (`signature`). A carrier
 //! repeats it until it is confirmed: the command's id follows from the message's, so the repetition
-//! is answered as the first was.
+//! is answered as the first was. A message about a parcel that no order was shipped with is kept, confirmed with 202,
+//! and told to its order when there is one (`waiting`); until then it is a gap.
 
-use atelier_schemas::{Actor, CommandData, TimeMs};
+use atelier_partners::Waiting;
+use atelier_schemas::TimeMs;
+use atelier_webhooks::signature;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use serde::Deserialize;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{BASE, TAG};
+use super::TAG;
+use super::waiting::deliver;
 use crate::app::Gateway;
-use crate::command::{Accepted, Ask, Refusals, Settled, Surroundings, carrier_command_id};
+use crate::command::{Accepted, Refusals};
 use crate::extract::{Terms, parse_json, read_all};
 use crate::problem::{Code, Problem, Refusal};
 use crate::read::store_refusal;
+use crate::stamp;
 use crate::validate::Check;
-use crate::{signature, stamp};
 
+/// How long a carrier whose message is not taken waits before it sends it again.
+const LATER_S: u32 = 60;
 /// The longest id of a message, in characters.
 const ID_MAX: usize = 200;
 
@@ -42,6 +49,17 @@ pub(crate) struct Delivery {
 #[serde(rename_all = "snake_case")]
 enum DeliveryStatus {
     Delivered,
+}
+
+/// A message that is kept until an order is shipped with its parcel.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Kept {
+    /// Of the message; a repetition of it is the same one.
+    message_id: String,
+    carrier: String,
+    tracking: String,
+    /// Always `waiting_for_parcel`.
+    state: &'static str,
 }
 
 /// For the document.
@@ -80,6 +98,9 @@ impl Delivery {
 }
 
 /// Report a delivery
+///
+/// Where no order was shipped with the parcel yet the message is kept, and closes the order as soon as one is. The
+/// carrier has nothing more to do.
 #[utoipa::path(
     post, path = "/carrier/v1/deliveries", operation_id = "carrier_deliveries", tag = TAG, security(("carrier" = [])),
     params(SignatureParams), request_body = Delivery,
@@ -87,9 +108,10 @@ impl Delivery {
         (status = 200, description = "The order is closed", body = Accepted),
         (status = 401, description = "Not signed, or not as agreed", body = Problem, content_type = "application/problem+json"),
         Refusals,
+        (status = 202, description = "Kept: no order has this parcel yet", body = Kept),
     ),
 )]
-pub(crate) async fn deliveries(State(gateway): State<Gateway>, terms: Terms, request: Request) -> Result<Settled, Refusal> {
+pub(crate) async fn deliveries(State(gateway): State<Gateway>, terms: Terms, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let body = read_all(&gateway, &parts.headers, body).await?;
     let now = (gateway.app.clock)();
@@ -97,16 +119,30 @@ pub(crate) async fn deliveries(State(gateway): State<Gateway>, terms: Terms, req
     let delivery: Delivery = parse_json(&body)?;
     let delivered_at = delivery.checked(now)?;
     let found = gateway.app.queries.order_by_tracking(&delivery.carrier, &delivery.tracking).await.map_err(store_refusal)?;
-    let order_id = found.ok_or_else(|| {
-        Refusal::new(
+    let message = Waiting { carrier: delivery.carrier, message_id, tracking: delivery.tracking, delivered_at, received_at: now };
+    match found {
+        Some(order_id) => Ok(deliver(&gateway, order_id, &message, terms).await?.into_response()),
+        None if terms.dry_run => Err(Refusal::new(
             Code::UnknownParcel,
-            "No order was shipped with this carrier and tracking number. Check both; a parcel just shipped may take a moment to show, so send the message again.",
-        )
+            "No order was shipped with this carrier and tracking number. Without `dry_run` the message would be kept until one is.",
+        )),
+        None => keep(&gateway, message).await,
+    }
+}
+
+/// Keeps the message for an order that is to come.
+async fn keep(gateway: &Gateway, message: Waiting) -> Result<Response, Refusal> {
+    let kept = gateway.app.accounts.keep_delivery(&message).await.map_err(|error| {
+        tracing::error!(%error, "a carrier's message cannot be kept");
+        Refusal::new(Code::Unavailable, "The message cannot be kept. Nothing was accepted; send it again in a moment.").retry_after_s(2)
     })?;
-    let actor = Actor { role: "carrier".into(), name: delivery.carrier.clone() };
-    let data = CommandData::DeliverOrder { carrier: delivery.carrier, tracking: delivery.tracking, delivered_at };
-    let ask = Ask::new(order_id, "deliver", data).with_command_id(carrier_command_id(order_id, &message_id));
-    Surroundings { gateway: &gateway, base: BASE, actor, terms }.send(ask).await
+    if !kept {
+        let text = "Too many messages wait for their parcels already. Nothing was accepted; send this one again later.";
+        return Err(Refusal::new(Code::Unavailable, text).retry_after_s(LATER_S));
+    }
+    let Waiting { carrier, message_id, tracking, .. } = message;
+    let kept = Kept { message_id, carrier, tracking, state: "waiting_for_parcel" };
+    Ok((StatusCode::ACCEPTED, axum::Json(kept)).into_response())
 }
 
 /// The id of the message, when it is believed.

@@ -2,11 +2,14 @@
 
 mod command;
 mod deliveries;
+mod waiting;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Gateway;
+
+pub use waiting::follow_parcels;
 
 const BASE: &str = "/carrier/v1";
 const TAG: &str = "carrier";

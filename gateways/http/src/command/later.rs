@@ -10,6 +10,7 @@ use super::answer::{Accepted, Settled, settle};
 use crate::app::Gateway;
 use crate::problem::{Problem, Refusal};
 use crate::read::store_refusal;
+use atelier_projections::{SANDBOX, account};
 
 /// What came of a command.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,7 +34,7 @@ pub(crate) enum Sight<'a> {
     All,
     /// Those of a channel.
     Channel(&'a str),
-    /// Those of one partner.
+    /// Those of one partner, or of its sandbox, as the read models name it.
     Partner(&'a str),
 }
 
@@ -48,7 +49,11 @@ pub(crate) async fn command_state(gateway: &Gateway, command_id: Uuid, sight: Si
             Sight::All => false,
             Sight::Channel(seen) => owner().await?.is_some_and(|(channel, _)| channel != seen),
             // An order nobody knows is nobody's: a refused creation was under a reference of somebody else, maybe.
-            Sight::Partner(seen) => owner().await?.is_none_or(|(channel, client)| channel != "partner" || client != seen),
+            Sight::Partner(seen) => owner().await?.is_none_or(|(channel, client)| match channel.as_str() {
+                "partner" => account(&client, false) != seen,
+                SANDBOX => account(&client, true) != seen,
+                _ => true,
+            }),
         };
         if hidden {
             outcome = None;

@@ -100,9 +100,10 @@ impl From<Event> for PublishedEvent {
 fn data(data: EventData) -> Value {
     match data {
         // The customer stays here.
-        EventData::OrderCreated { channel, client, reference, customer: _, item } => {
-            json!({"channel": channel, "client": client, "reference": reference, "item": item})
+        EventData::OrderCreated { channel, client, reference, customer: _, item, sandbox } => {
+            json!({"channel": channel, "client": client, "reference": reference, "item": item, "sandbox": sandbox})
         }
+        EventData::ClockAdvanced { by_ms } => json!({"by_seconds": by_ms / 1000}),
         EventData::ModelAttached { model } => json!({"model": model}),
         EventData::OrderSubmitted {} => json!({}),
         EventData::PricingRequested { attempt, cause } => json!({"attempt": attempt, "cause": cause}),

@@ -1,6 +1,7 @@
 //! `GET /mes/v1/gaps`: orders that do not move or got lost.
 
-use atelier_projections::{Cause, Gap, GapFilter, Look};
+use atelier_partners::Waiting;
+use atelier_projections::{Cause, Found, Gap, GapFilter, UnknownParcel};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +12,9 @@ use crate::extract::{AnyStaff, Query};
 use crate::problem::{Problem, Refusal};
 use crate::read::store_refusal;
 
+/// Deliveries of unknown parcels that are listed, first come first.
+const PARCELS_MAX: u32 = 1000;
+
 /// A part of the ledger.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Gaps {
@@ -18,7 +22,7 @@ pub(crate) struct Gaps {
     items: Vec<Gap>,
     /// Give it back as `cursor` for the next part; null at the end.
     next: Option<String>,
-    /// Causes nobody could look for just now, because the log does not answer. Empty: nothing is left out.
+    /// Causes nobody could look for just now, because the log or the accounts do not answer. Empty: nothing is left out.
     unknown: Vec<Cause>,
 }
 
@@ -42,27 +46,42 @@ pub(crate) async fn gaps(
     Query(filter): Query<GapFilter>,
 ) -> Result<axum::Json<Gaps>, Refusal> {
     let by_looking = [Cause::ProjectionBehind, Cause::NoEngine].into_iter().filter(|cause| filter.asks_for(*cause)).collect::<Vec<_>>();
-    let (look, unknown) = match by_looking.is_empty() {
-        true => (Look::default(), Vec::new()),
-        false => match looked(&gateway).await {
-            Ok(look) => (look, Vec::new()),
+    let mut unknown = Vec::new();
+    let mut besides = Found::default();
+    if !by_looking.is_empty() {
+        match looked(&gateway).await {
+            Ok(found) => besides = found,
             Err(error) => {
                 tracing::warn!(error, "nobody can tell which read models are behind, and whether engines write");
-                (Look::default(), by_looking)
+                unknown = by_looking;
             }
-        },
-    };
-    let page = gateway.app.queries.gaps(&filter, &actor.role, &look).await.map_err(store_refusal)?;
+        }
+    }
+    if filter.asks_for(Cause::UnknownParcel) {
+        match gateway.app.accounts.waiting_deliveries(None, PARCELS_MAX).await {
+            Ok(waiting) => besides.parcels = waiting.into_iter().map(parcel).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "nobody can tell which parcels are unknown");
+                unknown.push(Cause::UnknownParcel);
+            }
+        }
+    }
+    let page = gateway.app.queries.gaps(&filter, &actor.role, &besides).await.map_err(store_refusal)?;
     Ok(axum::Json(Gaps { items: page.items, next: page.next, unknown }))
 }
 
+fn parcel(waiting: Waiting) -> UnknownParcel {
+    let Waiting { carrier, tracking, message_id, received_at, .. } = waiting;
+    UnknownParcel { carrier, tracking, message_id, since: received_at }
+}
+
 /// Reads the log, on a thread of its own that keeps its place among the readers until it ends.
-async fn looked(gateway: &Gateway) -> Result<Look, String> {
+async fn looked(gateway: &Gateway) -> Result<Found, String> {
     let place = gateway.reader_permit().map_err(|_| "all readers of the log are taken".to_owned())?;
     let progress = gateway.app.queries.progress().await.map_err(|error| error.to_string())?;
     let (log, now, limit) = (gateway.app.client.log().clone(), (gateway.app.clock)(), gateway.app.config.behind_limit);
     let looking = tokio::task::spawn_blocking(move || {
-        let look = Look::at(log.as_ref(), &progress, now, limit);
+        let look = Found::at(log.as_ref(), &progress, now, limit);
         drop(place);
         look
     });

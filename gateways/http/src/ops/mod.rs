@@ -2,6 +2,7 @@
 
 mod document;
 mod healthz;
+mod messages;
 mod metrics;
 mod readyz;
 
@@ -9,6 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Gateway;
+
+pub use messages::asyncapi;
 
 const TAG: &str = "ops";
 
@@ -18,4 +21,5 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(readyz::readyz))
         .routes(routes!(metrics::metrics))
         .routes(routes!(document::document))
+        .routes(routes!(messages::document))
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::guard::Partner;
 use super::new_order::{ModelBody, model_of};
 use super::parts::Guarded;
-use super::{TAG, partner};
+use super::{TAG, account, partner};
 use crate::app::Gateway;
 use crate::command::{Accepted, Ask, Refusals, Settled};
 use crate::extract::{CommandParams, OrderId, OrderPath, Terms, expect_json, optional_object, parse_json, read_within};
@@ -58,7 +58,7 @@ pub(crate) async fn amend(
         check.done()?;
     }
     // Nothing is stored for an order that is not this partner's.
-    if gateway.app.queries.known(&caller.partner, id).await.map_err(crate::read::store_refusal)?.is_none() {
+    if gateway.app.queries.known(&account(&caller), id).await.map_err(crate::read::store_refusal)?.is_none() {
         return Err(Refusal::unknown_order(id));
     }
     let model = match model {

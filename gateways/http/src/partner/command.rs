@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::TAG;
 use super::guard::Partner;
 use super::parts::Guarded;
+use super::{TAG, account};
 use crate::app::Gateway;
 use crate::command::{CommandState, Sight, command_state};
 use crate::extract::{CommandId, CommandPath};
@@ -27,5 +27,5 @@ pub(crate) async fn command(
     Partner(caller): Partner,
     CommandId(id): CommandId,
 ) -> Result<Response, Refusal> {
-    command_state(&gateway, id, Sight::Partner(&caller.partner)).await
+    command_state(&gateway, id, Sight::Partner(&account(&caller))).await
 }

@@ -8,7 +8,7 @@ use super::new_order::{self, PartnerOrderBody, PartnerOrderParts};
 use super::parts::{Guarded, reference_reused};
 use super::quota::expect_room;
 use super::steps::{carry_out, order_id, request_id};
-use super::{BASE, TAG};
+use super::{BASE, TAG, account};
 use crate::app::Gateway;
 use crate::command::{Accepted, Refusals};
 use crate::extract::{CommandParams, Terms};
@@ -35,8 +35,8 @@ pub(crate) async fn create(State(gateway): State<Gateway>, Partner(caller): Part
     let (mut parts, body) = request.into_parts();
     let terms = Terms::from_request_parts(&mut parts, &gateway).await?;
     let new = new_order::read(&gateway, &caller.partner, Request::from_parts(parts, body), terms.dry_run).await?;
-    let order_id = order_id(&caller.partner, &new.reference);
-    let known = gateway.app.queries.known(&caller.partner, order_id).await.map_err(store_refusal)?;
+    let order_id = order_id(&account(&caller), &new.reference);
+    let known = gateway.app.queries.known(&account(&caller), order_id).await.map_err(store_refusal)?;
     match &known {
         Some(known) if known.request_id != request_id(order_id, &new) => return Err(reference_reused(order_id)),
         // An order that is in already takes no more room.

@@ -7,9 +7,9 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::TAG;
 use super::guard::Partner;
 use super::parts::Guarded;
+use super::{TAG, account};
 use crate::app::Gateway;
 use crate::extract::Query;
 use crate::problem::{Problem, Refusal};
@@ -39,7 +39,7 @@ pub(crate) struct FeedParams {
 /// What happened.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FeedPage {
-    /// Those of one order in their order; of several, as they come.
+    /// Those of one order in their order; of several, as they were told.
     items: Vec<FeedEntry>,
     /// Where to go on, also when there was nothing. Keep it with what was done about the items.
     next: String,
@@ -47,8 +47,9 @@ pub(crate) struct FeedPage {
 
 /// Catch up
 ///
-/// The same changes as the webhooks, under the same ids: whoever lost some reads them here. Nothing is
-/// skipped, and an entry comes again only to whoever asks with the same cursor again.
+/// The same changes as the webhooks, under the same ids: whoever lost some reads them here. Nothing is ever skipped. An
+/// entry comes again to whoever asks with the same cursor again and, should the works have to restore what they show, to
+/// others too, under the same `event_id`.
 #[utoipa::path(
     get, path = "/partner/v1/feed", operation_id = "partner_feed", tag = TAG, security(("partner" = [])),
     params(FeedParams),
@@ -70,7 +71,8 @@ pub(crate) async fn feed(
     check.done()?;
     let cursor = params.cursor.as_deref().map_or_else(|| Ok(FeedCursor::default()), FeedCursor::decode).map_err(store_refusal)?;
     let wait = Duration::from_secs(wait_s.into());
-    let asked = gateway.app.queries.feed(&caller.partner, &cursor, limit as usize, wait);
+    let account = account(&caller);
+    let asked = gateway.app.queries.feed(&account, &cursor, limit as usize, wait);
     let (items, next) = tokio::select! {
         found = asked => found.map_err(store_refusal)?,
         // A process that ends does not keep its callers waiting.

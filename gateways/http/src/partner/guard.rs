@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::BASE;
+use super::{BASE, account};
 use crate::app::Gateway;
 use crate::problem::{Code, Refusal};
 
@@ -111,7 +111,7 @@ fn place(gateway: &Gateway, caller: &Caller, kind: Kind, taken: Taken) -> Result
         return Err(Refusal::new(Code::RateLimited, text).retry_after_s(taken.next_s));
     }
     let limit = caller.class.concurrency();
-    gateway.places.take(&caller.partner, limit).ok_or_else(|| {
+    gateway.places.take(&account(caller), limit).ok_or_else(|| {
         let text = format!("{limit} requests of this partner are under way already, which is its limit. Send fewer at a time.");
         Refusal::new(Code::RateLimited, text).retry_after_s(AGAIN_S)
     })

@@ -1,5 +1,6 @@
 //! `DELETE /partner/v1/keys/{id}`: a key that opens nothing any more.
 
+use atelier_partners::Mode;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -22,7 +23,8 @@ pub(crate) struct KeyPath {
 
 /// Revoke a key
 ///
-/// From the answer on it opens nothing, in any process. The key of this very request may be meant.
+/// From the answer on it opens nothing, in any process. The key of this very request may be meant; a key of the sandbox
+/// revokes those of the sandbox only.
 #[utoipa::path(
     delete, path = "/partner/v1/keys/{id}", operation_id = "partner_key_revoke", tag = TAG, security(("partner" = [])),
     params(KeyPath),
@@ -39,8 +41,9 @@ pub(crate) async fn revoke(
 ) -> Result<axum::Json<PartnerKey>, Refusal> {
     let app = &gateway.app;
     let unknown = || Refusal::field(Code::UnknownKey, "id", "is no key of yours", "GET /partner/v1/keys lists them.");
+    let only = caller.mode.is_sandbox().then_some(Mode::Sandbox);
     let Ok(Path(id)) = id else { return Err(unknown()) };
-    let revoked = app.accounts.revoke_key(&caller.partner, &id, (app.clock)()).await.map_err(|error| match error {
+    let revoked = app.accounts.revoke_key(&caller.partner, &id, only, (app.clock)()).await.map_err(|error| match error {
         atelier_partners::Error::UnknownKey { .. } => unknown(),
         error => accounts_away(error),
     })?;

@@ -1,6 +1,6 @@
 //! `GET /partner/v1/keys`: the partner's own keys.
 
-use atelier_partners::KeyInfo;
+use atelier_partners::{Caller, KeyInfo, Mode};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +18,8 @@ pub(crate) struct PartnerKey {
     /// The part between the underscores.
     #[schema(example = "k7b2mq4xw3ah")]
     key_id: String,
+    /// It opens the sandbox only.
+    sandbox: bool,
     /// RFC 3339.
     created_at: String,
     /// Since when it opens nothing; null while it lives.
@@ -39,6 +41,7 @@ impl From<KeyInfo> for PartnerKey {
     fn from(info: KeyInfo) -> Self {
         Self {
             key_id: info.key_id,
+            sandbox: info.mode.is_sandbox(),
             created_at: stamp::text(info.created_at),
             revoked_at: info.revoked_at.map(stamp::text),
             last_used_at: info.used_at.map(stamp::text),
@@ -46,12 +49,20 @@ impl From<KeyInfo> for PartnerKey {
     }
 }
 
+/// Whoever has a key of the sandbox learns nothing of the others.
+pub(super) fn may_see(caller: &Caller, mode: Mode) -> bool {
+    caller.mode == Mode::Live || mode == caller.mode
+}
+
 /// List keys
+///
+/// With a key of the sandbox, those of the sandbox only.
 #[utoipa::path(
     get, path = "/partner/v1/keys", operation_id = "partner_keys", tag = TAG, security(("partner" = [])),
     responses((status = 200, description = "The keys", body = PartnerKeys), Guarded),
 )]
 pub(crate) async fn keys(State(gateway): State<Gateway>, Partner(caller): Partner) -> Result<axum::Json<PartnerKeys>, Refusal> {
     let keys = gateway.app.accounts.keys(Some(&caller.partner)).await.map_err(accounts_away)?;
-    Ok(axum::Json(PartnerKeys { items: keys.into_iter().map(PartnerKey::from).collect(), next: None }))
+    let keys = keys.into_iter().filter(|key| may_see(&caller, key.mode));
+    Ok(axum::Json(PartnerKeys { items: keys.map(PartnerKey::from).collect(), next: None }))
 }

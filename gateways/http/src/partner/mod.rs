@@ -3,7 +3,7 @@
 //! [`guard`] stands before every address here: whose key it is, whether it asks too often, whether too much of
 //! the partner's is under way already. All of that is decided by the request's head; no body is read before.
 //! From there on the partner's name is part of every question and command, so that another partner's order
-//! is nobody's order.
+//! is nobody's order. A key of the sandbox has another name still ([`account`]) and another role.
 
 mod accept;
 mod amend;
@@ -21,8 +21,11 @@ mod orders;
 mod parts;
 mod quota;
 mod reconcile;
+mod sandbox_advance;
+mod sandbox_clock;
 mod steps;
 mod uploads;
+mod webhooks;
 
 use atelier_partners::Caller;
 use atelier_schemas::Actor;
@@ -43,18 +46,28 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(order::order, amend::amend))
         .routes(routes!(accept::accept))
         .routes(routes!(cancel::cancel))
+        .routes(routes!(sandbox_advance::advance))
+        .routes(routes!(sandbox_clock::clock))
         .routes(routes!(uploads::upload))
         .routes(routes!(feed::feed))
         .routes(routes!(reconcile::reconcile))
         .routes(routes!(keys::keys, key_create::create))
         .routes(routes!(key_revoke::revoke))
         .routes(routes!(command::command))
+        .merge(webhooks::routes())
         // Each body has a limit of its own where it is read.
         .layer(DefaultBodyLimit::disable())
 }
 
+/// The name under which orders of this key lie in the read models, and whatever else its partner's other keys of the
+/// same kind share. The sandbox has one of its own.
+fn account(caller: &Caller) -> String {
+    atelier_projections::account(&caller.partner, caller.mode.is_sandbox())
+}
+
 /// The partner, through its key.
 fn partner<'g>(gateway: &'g Gateway, caller: &Caller, terms: Terms) -> Surroundings<'g> {
-    let actor = Actor { role: "partner".into(), name: caller.partner.clone() };
+    let role = if caller.mode.is_sandbox() { "sandbox" } else { "partner" };
+    let actor = Actor { role: role.into(), name: caller.partner.clone() };
     Surroundings { gateway, base: BASE, actor, terms }
 }

@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
-use super::TAG;
 use super::guard::Partner;
 use super::parts::Guarded;
+use super::{TAG, account};
 use crate::app::Gateway;
 use crate::extract::{OrderId, OrderPath, Query};
 use crate::problem::{Problem, Refusal};
@@ -36,7 +36,7 @@ pub(crate) async fn order(
 ) -> Result<Response, Refusal> {
     let limit = gateway.app.config.wait_version_limit;
     let wanted = wait.wait_version.unwrap_or(0);
-    let found = gateway.app.queries.partner_order_at(&caller.partner, id, wanted, limit).await;
+    let found = gateway.app.queries.partner_order_at(&account(&caller), id, wanted, limit).await;
     let order: PartnerOrder = found.map_err(|error| store_refusal(error).order(id))?.ok_or_else(|| Refusal::unknown_order(id))?;
     Ok(fresh(&headers, order.version, axum::Json(order)).into_response())
 }

@@ -3,9 +3,9 @@
 use atelier_projections::{Page, PartnerFilter, PartnerOrder};
 use axum::extract::State;
 
-use super::TAG;
 use super::guard::Partner;
 use super::parts::Guarded;
+use super::{TAG, account};
 use crate::app::Gateway;
 use crate::extract::Query;
 use crate::problem::{Problem, Refusal};
@@ -28,5 +28,5 @@ pub(crate) async fn orders(
     Partner(caller): Partner,
     Query(filter): Query<PartnerFilter>,
 ) -> Result<axum::Json<Page<PartnerOrder>>, Refusal> {
-    gateway.app.queries.partner_orders(&caller.partner, &filter).await.map(axum::Json).map_err(store_refusal)
+    gateway.app.queries.partner_orders(&account(&caller), &filter).await.map(axum::Json).map_err(store_refusal)
 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::TAG;
 use super::guard::Partner;
 use super::parts::{Guarded, REFERENCE_MAX};
+use super::{TAG, account};
 use crate::app::Gateway;
 use crate::extract::{Query, expect_json, parse_json, read_within};
 use crate::problem::{Problem, Refusal};
@@ -109,7 +109,7 @@ pub(crate) async fn reconcile(
     let beliefs: Beliefs = parse_json(&bytes)?;
     let since = beliefs.checked()?;
     let given = beliefs.orders.into_iter().map(Given::from).collect();
-    let found = gateway.app.queries.reconcile(&caller.partner, given, since).await.map_err(store_refusal)?;
+    let found = gateway.app.queries.reconcile(&account(&caller), given, since).await.map_err(store_refusal)?;
     Ok(axum::Json(Reconciliation {
         differing: found.differing.into_iter().map(Disagreement::from).collect(),
         unknown: found.unknown.into_iter().map(Belief::from).collect(),

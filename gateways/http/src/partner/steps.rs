@@ -17,9 +17,9 @@ use crate::extract::Terms;
 use crate::problem::{Code, Refusal};
 use atelier_projections::feed::Known;
 
-/// The order a partner names so.
-pub(super) fn order_id(partner: &str, reference: &str) -> Uuid {
-    order_id_of(&format!("partner\0{partner}"), reference)
+/// The order that is named so under a partner's account, or that of its sandbox.
+pub(super) fn order_id(account: &str, reference: &str) -> Uuid {
+    order_id_of(&format!("partner\0{account}"), reference)
 }
 
 /// The business request: of one order, the same payload is the same request. Orders keep it for ever (it is

@@ -38,6 +38,7 @@ pub struct Metrics {
     duration_s: Family<RouteLabels, Histogram>,
     in_flight: Gauge,
     commands: Family<CommandLabels, Counter>,
+    waiting_deliveries: Gauge,
 }
 
 impl Metrics {
@@ -48,6 +49,7 @@ impl Metrics {
             duration_s: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS_S)),
             in_flight: Gauge::default(),
             commands: Family::default(),
+            waiting_deliveries: Gauge::default(),
         };
         registry.register("http_requests", "Requests answered, by route template and class of status", metrics.requests.clone());
         registry.register(
@@ -61,7 +63,16 @@ impl Metrics {
             "Commands sent, by what became of them: accepted, refused, undecided (202), not_accepted (503)",
             metrics.commands.clone(),
         );
+        registry.register(
+            "carrier_messages_waiting",
+            "Deliveries of parcels that no order was shipped with, as of the last look at all of them",
+            metrics.waiting_deliveries.clone(),
+        );
         metrics
+    }
+
+    pub(crate) fn waiting_deliveries(&self, count: usize) {
+        self.waiting_deliveries.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn command(&self, kind: &'static str, result: &'static str) {

@@ -84,7 +84,9 @@ async fn a_message_that_is_not_believed_does_nothing() {
 async fn a_believed_message_can_still_be_wrong() {
     let house = House::new().await;
     shipped(&house).await;
-    house.call(recent("m1", &BODY.replace("T1", "T9"))).await.refused(404, "unknown_parcel", "Check both; a parcel just shipped");
+    let mut dry = recent("m1", &BODY.replace("T1", "T9"));
+    *dry.uri_mut() = "/carrier/v1/deliveries?dry_run=true".parse().expect("an address");
+    house.call(dry).await.refused(404, "unknown_parcel", "would be kept");
     for (from, to, field, words) in [
         ("delivered\"", "lost\"", "status", "`delivered`"),
         ("2026-01-02T03:00:00Z", "yesterday", "delivered_at", "is not a time. Send RFC 3339"),
@@ -96,4 +98,39 @@ async fn a_believed_message_can_still_be_wrong() {
     }
     house.call(recent("m3", "{")).await.refused(400, "malformed", "is not JSON");
     house.call(recent("m4", &" ".repeat(70_000))).await.refused(413, "too_large", "65536 bytes");
+}
+
+#[tokio::test]
+async fn a_message_that_comes_before_its_parcel_waits_for_it_as_a_gap_and_closes_the_order() {
+    let house = House::new().await;
+    let id = house.order("a").await;
+    let kept = house.call(recent("early", BODY)).await.expect(202).json();
+    assert_eq!((kept["state"].as_str(), kept["tracking"].as_str()), (Some("waiting_for_parcel"), Some("T1")));
+    assert_eq!(house.call(recent("early", BODY)).await.expect(202).json(), kept, "a repetition is the same message");
+    let gaps = || house.get_as("Sue;seller", "/mes/v1/gaps?cause=unknown_parcel");
+    let listed = gaps().await.expect(200).json();
+    let gap = &listed["items"][0];
+    assert_eq!((listed["items"].as_array().map(Vec::len), gap["holder"].as_str()), (Some(1), Some("dhl")));
+    assert!(gap["detail"].as_str().is_some_and(|text| text.contains("T1")) && gap["order_id"].is_null(), "{gap}");
+    // The parcel becomes known; nobody sends anything again.
+    house.post_as("Ann;operator", &format!("/mes/v1/orders/{id}/ship"), r#"{"carrier":"dhl","tracking":"T1"}"#).await.expect(200);
+    let path = format!("/shop/v1/orders/{id}");
+    let closed = house.until(|| house.get(&path), |answer| answer.json()["status"] == "CLOSED").await;
+    closed.expect(200);
+    house.until(gaps, |answer| answer.json()["items"] == serde_json::json!([])).await;
+    house.call(recent("early", BODY)).await.expect(200);
+    house.call(recent("another", BODY)).await.refused(409, "not_allowed", "not possible in this status");
+}
+
+#[tokio::test]
+async fn of_two_early_messages_about_one_parcel_one_closes_the_order_and_neither_stays() {
+    let house = House::new().await;
+    let id = house.order("a").await;
+    for message in ["m1", "m2"] {
+        house.call(recent(message, BODY)).await.expect(202);
+    }
+    house.post_as("Ann;operator", &format!("/mes/v1/orders/{id}/ship"), r#"{"carrier":"dhl","tracking":"T1"}"#).await.expect(200);
+    let gaps = || house.get_as("Sue;seller", "/mes/v1/gaps?cause=unknown_parcel");
+    house.until(gaps, |answer| answer.json()["items"] == serde_json::json!([])).await;
+    assert_eq!(house.get(&format!("/shop/v1/orders/{id}?wait_version=4")).await.expect(200).json()["status"], "CLOSED");
 }

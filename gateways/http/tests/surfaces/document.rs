@@ -71,6 +71,8 @@ fn it_is_complete_by_the_contract() {
         ("patch", "/partner/v1/orders/{id}"),
         ("post", "/partner/v1/orders/{id}/accept"),
         ("post", "/partner/v1/orders/{id}/cancel"),
+        ("post", "/partner/v1/sandbox/orders/{id}/advance"),
+        ("post", "/partner/v1/sandbox/orders/{id}/clock"),
         ("post", "/partner/v1/uploads"),
         ("get", "/partner/v1/feed"),
         ("post", "/partner/v1/reconcile"),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use atelier_log::{Log, Membership, NewRecord, Partition, Polled, Record, Transaction};
+use atelier_log::{CommandRecord, Log, Membership, NewRecord, Partition, Polled, Transaction};
 use atelier_schemas::{After, Command, CommandData, Event, EventData, Framed, Outcome, OutcomeResult, Topic};
 use uuid::Uuid;
 
@@ -90,10 +90,11 @@ struct Order {
     held: bool,
     channel: String,
     client: String,
+    sandbox: bool,
     seen: HashMap<Uuid, (CommandData, OutcomeResult)>,
 }
 
-fn decided(orders: &mut HashMap<Uuid, Order>, record: &Record, now: i64) -> Transaction {
+fn decided(orders: &mut HashMap<Uuid, Order>, record: &CommandRecord, now: i64) -> Transaction {
     let command = Command::decode(&record.payload).expect("the gateway writes commands");
     let partition = record.partition;
     let mut transaction = Transaction { partition, records: Vec::new(), next_command: record.offset + 1 };
@@ -130,13 +131,21 @@ fn decide(orders: &mut HashMap<Uuid, Order>, command: &Command, now: i64, partit
     let known = orders.contains_key(&command.order_id);
     let others = |order: &Order| match command.actor.role.as_str() {
         "customer" => order.channel != "shop",
-        "partner" => order.channel != "partner" || order.client != command.actor.name,
+        "partner" => order.channel != "partner" || order.sandbox || order.client != command.actor.name,
+        "sandbox" => !order.sandbox || order.client != command.actor.name,
         _ => false,
     };
     if !creates && (!known || others(&orders[&command.order_id])) {
         return refused("unknown_order", "there is no such order", None, "check the order id", None);
     }
-    let mut fresh = Order { stage: "draft", ..Order::default() };
+    let sandbox = command.actor.role == "sandbox";
+    if !creates && orders[&command.order_id].sandbox != sandbox {
+        return refused("sandbox_order", "the order is one of a sandbox", None, "leave it to the partner", None);
+    }
+    if !sandbox && matches!(command.data, CommandData::AdvanceOrder {} | CommandData::AdvanceClock { .. }) {
+        return refused("live_order", "the order is a real one", None, "use a sandbox key", None);
+    }
+    let mut fresh = Order { stage: "draft", sandbox, ..Order::default() };
     let order = orders.get_mut(&command.order_id).unwrap_or(&mut fresh);
     if command.expected_version.is_some_and(|expected| expected != order.version) {
         return refused("version", "the order has moved on", None, "read it again", Some(order));
@@ -196,7 +205,7 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
             return Err(Box::new(refused("invalid", "item.material is not one we work with", Some("item.material"), "choose silver-925", None)));
         }
         CommandData::CreateOrder { channel, client, reference, customer, item } =>
-            (vec![EventData::OrderCreated { channel, client, reference, customer, item }], "draft"),
+            (vec![EventData::OrderCreated { channel, client, reference, customer, item, sandbox: order.sandbox }], "draft"),
         CommandData::AttachModel { model } => (vec![EventData::ModelAttached { model }], "ready"),
         CommandData::SubmitOrder {} =>
             (vec![EventData::OrderSubmitted {}, EventData::PricingRequested { attempt: 1, cause: "submitted".into() }], "pricing_requested"),
@@ -230,6 +239,18 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
         CommandData::ShipOrder { carrier, tracking } => (vec![EventData::OrderShipped { operator: operator(), carrier, tracking }], "shipped"),
         CommandData::DeliverOrder { carrier, tracking, delivered_at } =>
             (vec![EventData::OrderDelivered { carrier, tracking, delivered_at }, EventData::OrderClosed { reason: "delivered".into() }], "closed"),
+        CommandData::AdvanceOrder {} => match order.stage {
+            "work_available" => (vec![EventData::WorkClaimed { operator: operator() }], "work_claimed"),
+            "work_claimed" => (vec![EventData::WorkStarted { operator: operator() }], "work_in_progress"),
+            "work_in_progress" => (vec![EventData::WorkCompleted { operator: operator() }], "completed"),
+            "completed" => (vec![EventData::OrderPacked { operator: operator() }], "packaging"),
+            "packaging" => (
+                vec![EventData::OrderShipped { operator: operator(), carrier: "dhl".into(), tracking: "T1".into() }],
+                "shipped",
+            ),
+            _ => (vec![EventData::OrderClosed { reason: "delivered".into() }], "closed"),
+        },
+        CommandData::AdvanceClock { by_ms } => (vec![EventData::ClockAdvanced { by_ms }], order.stage),
         CommandData::SkipRecords { offsets, reason } => (vec![EventData::RecordsSkipped { offsets, reason }], order.stage),
         CommandData::AcceptPricing { .. } | CommandData::HeartbeatPricing { .. } | CommandData::CompletePricing { .. } | CommandData::FailPricing { .. } =>
             unreachable!("no worker here"),

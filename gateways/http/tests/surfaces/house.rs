@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atelier_blobs::Blobs;
-use atelier_http::{App, Config, Metrics, Secret, StaffPolicy, Surface, router};
+use atelier_http::{App, Config, Metrics, Secret, StaffPolicy, Surface, follow_parcels, router};
 use atelier_log::client::Client;
 use atelier_log::memory::Memory;
 use atelier_log::{Appending, Error, Log, Membership, NewRecord, Owner, Partition, Reader, Subscription};
-use atelier_partners::Accounts;
 use atelier_partners::key::RANDOM_BYTES;
+use atelier_partners::{Accounts, Mode};
 use atelier_projections::{Model, Runner, RunnerHandle, Store};
 use atelier_schemas::Topic;
+use atelier_webhooks::{Endpoints, Guard, Sender};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
@@ -92,6 +93,16 @@ impl House {
             ..Config::default()
         };
         change(&mut config);
+        let address = format!("sqlite:{}/webhooks.sqlite", folder.path().display());
+        let webhooks = atelier_store::Store::open(&address, &atelier_webhooks::SCHEMA).await.expect("a store");
+        let guard = Guard::new(vec!["127.0.0.0/8".parse().expect("a network")]);
+        let webhooks = Endpoints::new(
+            webhooks,
+            Sender::new(guard, &[]).expect("Mozilla's roots"),
+            Arc::new(|| NOW_MS),
+            Arc::new(Uuid::new_v4),
+            Arc::new(|| [7; 32]),
+        );
         let blobs = Blobs::in_memory();
         let accounts = Accounts::open(&format!("sqlite:{}/partners.sqlite", folder.path().display())).await.expect("accounts");
         let keys = AtomicU64::new(1);
@@ -101,6 +112,7 @@ impl House {
             client: Client::start(log.clone()).expect("the log is there"),
             queries,
             accounts: accounts.clone(),
+            webhooks,
             blobs: blobs.clone(),
             random: Arc::new(move || random(keys.fetch_add(1, Ordering::SeqCst))),
             clock: Arc::new({
@@ -115,6 +127,7 @@ impl House {
             metrics: Metrics::register(&mut registry),
             stop: stop.clone(),
         };
+        tokio::spawn(follow_parcels(app.clone()));
         let router = router(app, &Surface::ALL, Arc::new(Mutex::new(registry)));
         Self { router, log, blobs, accounts, clock, engine, stop, _runner: runner, _folder: folder }
     }
@@ -149,9 +162,14 @@ impl House {
 
     /// A live key of a partner, who is made with it.
     pub(crate) async fn key(&self, partner: &str) -> String {
+        self.key_of(partner, Mode::Live).await
+    }
+
+    /// The same, of what it is to open.
+    pub(crate) async fn key_of(&self, partner: &str, mode: Mode) -> String {
         static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
         let random = random(NEXT.fetch_add(1, Ordering::SeqCst));
-        let made = self.accounts.create_key(partner, None, &random, self.clock.load(Ordering::SeqCst)).await;
+        let made = self.accounts.create_key(partner, mode, None, &random, self.clock.load(Ordering::SeqCst)).await;
         made.expect("a key").key.reveal()
     }
 

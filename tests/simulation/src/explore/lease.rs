@@ -132,7 +132,7 @@ impl Model for Lease {
     fn begin(&self) -> State {
         let created = match create_order() {
             Command::CreateOrder { channel, client, reference, customer, item } => {
-                Event::OrderCreated { channel, client, reference, customer, item }
+                Event::OrderCreated { channel, client, reference, customer, item, sandbox: false }
             }
             _ => unreachable!("it creates an order"),
         };

@@ -95,7 +95,7 @@ fn a_partition_whose_producer_was_fenced_comes_back_if_it_is_still_ours() {
     assigned(owner.as_mut(), &[0]);
     // What was handed out and not committed is handed out again.
     let again = commands(owner.as_mut(), 1);
-    assert_eq!(again.iter().map(text).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(again.iter().map(asked).collect::<Vec<_>>(), ["b"]);
     owner.commit(&events(0, 2, &["b done"])).expect("committed");
     assert_eq!(read_to_end(&log, Topic::Events, 0), ["a done", "b done"]);
 }

@@ -12,7 +12,7 @@ use atelier_schemas::{Framed, Outcome, OutcomeResult, Topic};
 use uuid::Uuid;
 
 use super::{Config, Kafka};
-use crate::{Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Transaction};
+use crate::{CommandRecord, Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Transaction};
 
 /// No condition of these tests takes nearly so long; the bound only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -62,7 +62,7 @@ fn assigned(owner: &mut dyn Owner, partitions: &[Partition]) {
 }
 
 /// Polls until `count` commands have come.
-fn commands(owner: &mut dyn Owner, count: usize) -> Vec<Record> {
+fn commands(owner: &mut dyn Owner, count: usize) -> Vec<CommandRecord> {
     let mut records = Vec::new();
     until("the commands arrive", || {
         if let Polled::Commands(more) = owner.poll(100, STEP).expect("polled") {
@@ -87,6 +87,10 @@ fn read_to(reader: &mut dyn Reader, partition: Partition, end: u64) -> Vec<Strin
         (reader.position(partition) >= end).then_some(())
     });
     texts
+}
+
+fn asked(command: &CommandRecord) -> String {
+    String::from_utf8_lossy(&command.payload).into_owned()
 }
 
 fn text(record: &Record) -> String {

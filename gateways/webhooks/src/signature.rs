@@ -7,7 +7,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::config::Secret;
+use crate::Secret;
 
 /// How far a message's time may be from ours, in seconds, either way.
 pub const TOLERANCE_S: i64 = 300;
@@ -27,11 +27,11 @@ pub enum Error {
 ///
 /// # Examples
 /// ```
-/// use atelier_http::{Secret, signature};
+/// use atelier_webhooks::{Secret, signature};
 /// let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")?;
 /// let signed = signature::sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, br#"{"test": 2432232314}"#);
 /// assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-/// # Ok::<(), atelier_http::Error>(())
+/// # Ok::<(), atelier_webhooks::BadSecret>(())
 /// ```
 pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &[u8]) -> String {
     format!("v1,{}", STANDARD.encode(digest(secret, id, timestamp, body)))

@@ -1,0 +1,299 @@
+//! Webhooks: signed messages over HTTP against a bare keep-alive client, what a hundred endpoints that hang
+//! cost the others, and how long a message takes from the log to its receiver.
+//!
+//! Ours is all of it: read from a log in memory, written to SQLite, leased, signed, posted, settled.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use atelier_log::memory::Memory;
+use atelier_log::{Log, NewRecord};
+use atelier_schemas::{Actor, After, Event, EventData, Framed, Item, Topic, partition_of};
+use atelier_store::Store;
+use atelier_webhooks::{Endpoints, Guard, Limits, Metrics, Parts, Retention, SCHEMA, Sender, Wish};
+use prometheus_client::registry::Registry;
+use uuid::Uuid;
+
+use crate::harness::{Block, Latencies, Mark, Outcome, Report, Row, Settings, Target, alternate, ensure, resident_bytes};
+
+const PARTITIONS: u32 = 4;
+/// Endpoints that answer.
+const WELL: usize = 8;
+/// Endpoints that do not.
+const HANGING: usize = 100;
+/// Connections of the bare client.
+const CONNECTIONS: usize = 8;
+/// Messages per second of block that a block is sized for.
+const RATE: f64 = 1000.0;
+/// Of the restart.
+const ENDPOINTS: u32 = 10_000;
+const PENDING: u32 = 1_000_000;
+/// Nothing takes so long.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Pauses between single messages.
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) fn run(settings: &Settings, report: &mut Report) -> Outcome<()> {
+    let orders = (RATE * settings.block_s / WELL as f64).ceil() as u32;
+    let messages = u64::from(orders) * WELL as u64;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let receiver = Receiver::start()?;
+    let sent = |hanging| runtime.block_on(delivered(&receiver, orders, hanging));
+    let compared = alternate(settings.pairs, |_| Ok(()), |()| sent(0), |()| bare(&receiver, messages))?;
+    let what = format!("{messages} webhooks, log to receiver, {WELL} endpoints ÷ bare keep-alive POSTs over {CONNECTIONS} connections");
+    report.add(Row::compared(&what, "messages/s", Target::AtLeast(0.7), &compared));
+    let compared = alternate(settings.pairs, |_| Ok(()), |()| sent(HANGING), |()| sent(0))?;
+    let what = format!("the same beside {HANGING} endpoints that hang ÷ without them");
+    report.add(Row::compared(&what, "messages/s", Target::AtLeast(0.95), &compared));
+    let mut latencies = runtime.block_on(one_by_one(&receiver, (settings.block_s / PAUSE.as_secs_f64()).ceil() as u32))?;
+    report.add(Row::figure("webhook from the log to its receiver, p50", latencies.quantile_ms(0.5), "ms", Target::None));
+    let (first_ms, bytes) = runtime.block_on(restarted(&receiver))?;
+    let what = format!("webhooks started with {PENDING} messages pending at {ENDPOINTS} endpoints, to the first delivery");
+    report.add(Row::figure(&what, first_ms, "ms", Target::AtMost(5000.0)));
+    report.add(Row::figure("the same, memory taken", bytes as f64 / f64::from(1 << 20), "MiB", Target::AtMost(512.0)));
+    Ok(())
+}
+
+/// Answers POSTs, and counts them; what goes to `/hang` is never answered.
+struct Receiver {
+    address: SocketAddr,
+    count: Arc<AtomicU64>,
+}
+
+impl Receiver {
+    fn start() -> Outcome<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = count.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let count = counted.clone();
+                std::thread::spawn(move || answer(stream, &count));
+            }
+        });
+        Ok(Self { address, count })
+    }
+
+    async fn reaches(&self, count: u64) -> Outcome<()> {
+        let begun = Instant::now();
+        while self.count.load(Ordering::SeqCst) < count {
+            ensure(begun.elapsed() < PATIENCE, || format!("{} of {count} messages arrived", self.count.load(Ordering::SeqCst)))?;
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        Ok(())
+    }
+}
+
+/// One connection, as long as it lasts.
+fn answer(stream: TcpStream, count: &AtomicU64) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut stream = BufReader::new(stream);
+    let (mut line, mut body) = (String::new(), Vec::new());
+    loop {
+        let (mut length, mut hangs) = (0, false);
+        while stream.read_line(&mut line).ok()? > 2 {
+            let text = line.to_ascii_lowercase();
+            if let Some(value) = text.strip_prefix("content-length:") {
+                length = value.trim().parse().ok()?;
+            }
+            hangs |= text.starts_with("post /hang");
+            line.clear();
+        }
+        if line.is_empty() {
+            return None;
+        }
+        line.clear();
+        body.resize(length, 0);
+        stream.read_exact(&mut body).ok()?;
+        if hangs {
+            // Until the other side gives up.
+            let _ = stream.read(&mut [0]);
+            return None;
+        }
+        stream.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").ok()?;
+        count.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A house of webhooks over a log in memory.
+struct House {
+    log: Memory,
+    handle: atelier_webhooks::Handle,
+    _folder: tempfile::TempDir,
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// May call this machine.
+fn sender() -> Outcome<Sender> {
+    Ok(Sender::new(Guard::new(vec!["127.0.0.0/8".parse()?]), &[])?)
+}
+
+impl House {
+    async fn start(receiver: &Receiver, well: usize, hanging: usize) -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let store = Store::open(&format!("sqlite:{}/webhooks.sqlite", folder.path().display()), &SCHEMA).await?;
+        let endpoints = Endpoints::new(store.clone(), sender()?, Arc::new(now_ms), Arc::new(Uuid::new_v4), Arc::new(|| [7; 32]));
+        for number in 0..well + hanging {
+            let path = if number < hanging { "hang" } else { "well" };
+            let url = format!("http://{}/{path}", receiver.address);
+            // A partner has sixteen at most.
+            let partner = if number < hanging { format!("hanging-{}", number / 16) } else { "p0".to_owned() };
+            endpoints.create(&partner, Wish { url: Some(url), ..Wish::default() }).await?;
+        }
+        let log = Memory::new(PARTITIONS);
+        Ok(Self { handle: Self::over(store, log.clone())?, log, _folder: folder })
+    }
+
+    /// The role over a store and a log.
+    fn over(store: Store, log: Memory) -> Outcome<atelier_webhooks::Handle> {
+        Ok(atelier_webhooks::start(Parts {
+            store,
+            log: Arc::new(log),
+            transport: Arc::new(sender()?),
+            clock: Arc::new(now_ms),
+            metrics: Metrics::register(&mut Registry::default()),
+            link_base: String::new(),
+            limits: Limits::default(),
+            retention: Retention::default(),
+            name: Uuid::new_v4().to_string(),
+        }))
+    }
+
+    /// The first event of an order of this partner.
+    fn place(&self, partner: &str, number: u32) {
+        let order_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{partner}{number}").as_bytes());
+        let data = EventData::OrderCreated {
+            channel: "partner".into(),
+            client: partner.into(),
+            reference: Some(format!("ref-{number}")),
+            customer: None,
+            item: Item { material: "silver-925".into(), quantity: 1, finish: "polished".into() },
+            sandbox: false,
+        };
+        let event = Event {
+            event_id: Uuid::new_v5(&order_id, b"1"),
+            order_id,
+            version: 1,
+            type_name: data.type_name().into(),
+            time: now_ms(),
+            actor: Actor { role: "partner".into(), name: partner.into() },
+            command_id: None,
+            command_digest: None,
+            correlation_id: order_id,
+            traceparent: None,
+            after: After { status: "INITIATED".into(), stage: "draft".into(), held: false, attention: vec![], due: None },
+            data,
+            replayed: None,
+        };
+        let record = NewRecord { key: order_id.to_string(), kind: event.data.type_name(), traceparent: None, payload: event.encode() };
+        drop(self.log.append(Topic::Events, partition_of(&order_id, PARTITIONS), record));
+    }
+}
+
+/// Fills a store with endpoints and pending messages, and starts on it: milliseconds to the first delivery, and
+/// the memory taken a while into delivering.
+async fn restarted(receiver: &Receiver) -> Outcome<(f64, u64)> {
+    const FILL: [&str; 3] = [
+        "INSERT INTO webhook_endpoints (endpoint_id, partner, url, events, events_from, description, secret, enabled, created_at, failures, \
+         opened, ready_at) WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT \
+         printf('00000000-0000-4000-8000-%012x', i), 'p' || i, $1, '', '', '', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', 1, 0, 0, 0, 0 FROM n",
+        "INSERT INTO webhook_deliveries (endpoint_id, order_id, sequence, event_id, event_type, body, event_at, state, attempts) \
+         WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999999) SELECT \
+         printf('00000000-0000-4000-8000-%012x', i % 10000), printf('00000000-0000-4000-9000-%012x', i / 10000), 1, \
+         printf('00000000-0000-4000-a000-%012x', i), 'order.created', printf('%480s', 'x'), i, 0, 0 FROM n",
+        "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, event_at) \
+         SELECT endpoint_id, order_id, sequence, sequence, 0, 0, event_at FROM webhook_deliveries",
+    ];
+    let folder = tempfile::tempdir()?;
+    let address = format!("sqlite:{}/webhooks.sqlite", folder.path().display());
+    let store = Store::open(&address, &SCHEMA).await?;
+    let mut transaction = store.begin().await?;
+    transaction.execute(FILL[0], [format!("http://{}/well", receiver.address).as_str().into()]).await?;
+    transaction.execute(FILL[1], []).await?;
+    transaction.execute(FILL[2], []).await?;
+    transaction.commit().await?;
+    drop(store);
+    let before = (receiver.count.load(Ordering::SeqCst), resident_bytes());
+    let begun = Instant::now();
+    let store = Store::open(&address, &SCHEMA).await?;
+    let handle = House::over(store, Memory::new(PARTITIONS))?;
+    receiver.reaches(before.0 + 1).await?;
+    let first_ms = begun.elapsed().as_secs_f64() * 1000.0;
+    receiver.reaches(before.0 + 2000).await?;
+    let bytes = resident_bytes().saturating_sub(before.1);
+    handle.drain().await;
+    Ok((first_ms, bytes))
+}
+
+/// Sends so many orders' messages to every endpoint that answers, beside some that do not.
+async fn delivered(receiver: &Receiver, orders: u32, hanging: usize) -> Outcome<Block> {
+    let house = House::start(receiver, WELL, hanging).await?;
+    for partner in 0..hanging.div_ceil(16) {
+        (0..orders.min(50)).for_each(|number| house.place(&format!("hanging-{partner}"), number));
+    }
+    if hanging > 0 {
+        // They hang by now.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let before = receiver.count.load(Ordering::SeqCst);
+    let messages = u64::from(orders) * WELL as u64;
+    let mark = Mark::now();
+    (0..orders).for_each(|number| house.place("p0", number));
+    receiver.reaches(before + messages).await?;
+    let (wall_s, cpu_s) = Mark::now().since(&mark);
+    house.handle.drain().await;
+    let arrived = receiver.count.load(Ordering::SeqCst) - before;
+    ensure(arrived == messages, || format!("{arrived} arrived instead of {messages}"))?;
+    Ok(Block { value: messages as f64 / wall_s, cpu_s_per_1000: cpu_s / messages as f64 * 1000.0, p99_ms: None })
+}
+
+/// The same number of bodies of the same size, unsigned, over connections that stay open.
+fn bare(receiver: &Receiver, messages: u64) -> Outcome<Block> {
+    let body = "x".repeat(480);
+    let request = format!("POST /well HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}", receiver.address, body.len());
+    let (address, share) = (receiver.address, messages / CONNECTIONS as u64);
+    let mark = Mark::now();
+    let threads: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let request = request.clone();
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let mut stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                let mut answer = [0; 27];
+                for _ in 0..share {
+                    stream.write_all(request.as_bytes())?;
+                    stream.read_exact(&mut answer)?;
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().map_err(|_| "a connection's thread broke")??;
+    }
+    let (wall_s, cpu_s) = Mark::now().since(&mark);
+    let sent = (share * CONNECTIONS as u64) as f64;
+    Ok(Block { value: sent / wall_s, cpu_s_per_1000: cpu_s / sent * 1000.0, p99_ms: None })
+}
+
+/// Single messages with pauses, each from its place in the log to its receiver.
+async fn one_by_one(receiver: &Receiver, count: u32) -> Outcome<Latencies> {
+    let house = House::start(receiver, 1, 0).await?;
+    let mut latencies = Latencies::default();
+    for number in 0..count {
+        let (before, begun) = (receiver.count.load(Ordering::SeqCst), Instant::now());
+        house.place("p0", number);
+        receiver.reaches(before + 1).await?;
+        latencies.add(begun.elapsed());
+        tokio::time::sleep(PAUSE).await;
+    }
+    house.handle.drain().await;
+    Ok(latencies)
+}

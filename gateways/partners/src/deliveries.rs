@@ -1,0 +1,110 @@
+//! Carriers' messages that came before anybody knew their parcels.
+//!
+//! A carrier may not be told "no such parcel" for good: the operator who types the number in may be slower than the
+//! van. The message is kept here, on disk before it is confirmed, until an order turns up with the parcel. It is not
+//! on the log, because the log is by order and nobody knows which one this is about; and not in a read model, because
+//! those are made from the log.
+
+use atelier_store::{Columns, Row, Select};
+
+use crate::{Accounts, Error};
+
+/// Messages that wait at most. A carrier whose messages are not taken sends them again.
+pub const WAITING_MAX: i64 = 10_000;
+
+/// A delivery of a parcel nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Who delivered it.
+    pub carrier: String,
+    /// The carrier's id of its message.
+    pub message_id: String,
+    /// The carrier's number of the parcel.
+    pub tracking: String,
+    /// When it was handed over, milliseconds since 1970.
+    pub delivered_at: i64,
+    /// When the message came first.
+    pub received_at: i64,
+}
+
+/// The place of a message in the order of their coming.
+pub type Place = (i64, String, String);
+
+impl Waiting {
+    /// Where it stands among the others.
+    pub fn place(&self) -> Place {
+        (self.received_at, self.carrier.clone(), self.message_id.clone())
+    }
+}
+
+const WAITING: &str = "SELECT carrier, message_id, tracking, delivered_at, received_at FROM carrier_messages WHERE ";
+
+impl Accounts {
+    /// Keeps a message; one that is kept already stays as it came first. `false` when [`WAITING_MAX`] wait: nothing
+    /// was kept.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn keep_delivery(&self, message: &Waiting) -> Result<bool, Error> {
+        let mut transaction = self.store.begin().await?;
+        transaction.lock("carriers' messages").await?;
+        let known = Select::text(WAITING)
+            .push("carrier = ? AND message_id = ?", [message.carrier.as_str().into(), message.message_id.as_str().into()]);
+        if known.first_in(&mut transaction).await?.is_some() {
+            return Ok(true);
+        }
+        let count = Select::text("SELECT COUNT(*) FROM carrier_messages").first_in(&mut transaction).await?;
+        if count.map_or(Ok(0), |row| Columns::of(&row).int())? >= WAITING_MAX {
+            return Ok(false);
+        }
+        transaction
+            .execute(
+                "INSERT INTO carrier_messages (carrier, message_id, tracking, delivered_at, received_at) VALUES ($1, $2, $3, $4, $5)",
+                [
+                    message.carrier.as_str().into(),
+                    message.message_id.as_str().into(),
+                    message.tracking.as_str().into(),
+                    message.delivered_at.into(),
+                    message.received_at.into(),
+                ],
+            )
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Messages that wait, first come first, at most `limit`, after a place.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn waiting_deliveries(&self, after: Option<Place>, limit: u32) -> Result<Vec<Waiting>, Error> {
+        let (at, carrier, id) = after.unwrap_or((i64::MIN, String::new(), String::new()));
+        let select = Select::text(WAITING)
+            .push("(received_at, carrier, message_id) > (?, ?, ?)", [at.into(), carrier.as_str().into(), id.as_str().into()])
+            .push(" ORDER BY received_at, carrier, message_id LIMIT ?", [i64::from(limit).into()]);
+        select.all(&self.store).await?.iter().map(read).collect()
+    }
+
+    /// Lets a message go, on which an order has decided.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn forget_delivery(&self, carrier: &str, message_id: &str) -> Result<(), Error> {
+        let mut transaction = self.store.begin().await?;
+        transaction
+            .execute("DELETE FROM carrier_messages WHERE carrier = $1 AND message_id = $2", [carrier.into(), message_id.into()])
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+}
+
+fn read(row: &Row) -> Result<Waiting, Error> {
+    let mut columns = Columns::of(row);
+    Ok(Waiting {
+        carrier: columns.text()?,
+        message_id: columns.text()?,
+        tracking: columns.text()?,
+        delivered_at: columns.int()?,
+        received_at: columns.int()?,
+    })
+}

@@ -1,0 +1,261 @@
+//! Who sends what, when: the lanes of endpoints, worked off in turns.
+//!
+//! An endpoint is a lane. A process takes a lane's lease for some seconds, renews it while it works there,
+//! sends what is due (of each order one message at a time, of different orders several), and lets go when
+//! nothing is. So the limits and the circuit of an endpoint are in one hand, and a lane whose holder died is
+//! taken over when its lease has run out.
+//!
+//! [`Dispatcher::turn`] does everything the database has part in, in one transaction: renew, settle what came
+//! back, take lanes, look for what is due, let go. What to send it returns; sending is its caller's. Any
+//! doubt about a transaction makes the dispatcher forget all it holds: leases run out, messages are sent
+//! again under their ids.
+//!
+//! Limits: [`Limits::in_flight`] messages at once, of an endpoint [`Limits::per_endpoint`]; of one that fails
+//! a single one, so that many that hang take few places. Nothing else of what is pending is in memory.
+
+mod lane;
+mod settle;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use atelier_store::{Columns, Select, Store, Transaction};
+use uuid::Uuid;
+
+use crate::decide::{Circuit, Tries};
+use crate::send::{Attempt, Message};
+use crate::tables::LOCK;
+use crate::{Error, Metrics};
+
+/// A lease is good for so long, by the holder's clock. Clocks of the machines that share a store must not
+/// differ by more than [`MARGIN_MS`].
+const LEASE_MS: i64 = 4000;
+/// It is renewed this often.
+const RENEW_MS: i64 = 1000;
+/// Everything is dropped so long before a lease that could not be renewed runs out.
+const MARGIN_MS: i64 = 1000;
+/// A lane that has room and nothing due is looked at again after so long.
+const LOOK_MS: i64 = 250;
+/// Lanes taken in one turn.
+const CLAIM_MAX: usize = 64;
+
+/// Milliseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// How much at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages under way, in this process.
+    pub in_flight: usize,
+    /// Of them to one endpoint that answers well.
+    pub per_endpoint: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight: 1024, per_endpoint: 8 }
+    }
+}
+
+/// Which message to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) endpoint_id: Uuid,
+    pub(crate) order_id: Uuid,
+    pub(crate) sequence: i64,
+}
+
+/// To be sent now.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) key: Key,
+    pub(crate) tries: Tries,
+    /// Of the event, for the time from it to its first attempt.
+    pub(crate) event_at: i64,
+    pub(crate) message: Message,
+}
+
+/// Was sent, or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Finished {
+    pub(crate) key: Key,
+    pub(crate) tries: Tries,
+    pub(crate) attempt: Attempt,
+}
+
+/// A lane that is ours.
+struct Lane {
+    partner: String,
+    circuit: Circuit,
+    /// Grows while all goes well.
+    limit: usize,
+    /// Orders under way.
+    in_flight: BTreeSet<Uuid>,
+    /// Not looked at before then.
+    look_at: i64,
+    /// What the row says.
+    succeeded_at: i64,
+}
+
+pub(crate) struct Dispatcher {
+    store: Store,
+    clock: Clock,
+    /// Draws from 0..1.
+    random: Box<dyn FnMut() -> f64 + Send>,
+    limits: Limits,
+    metrics: Metrics,
+    /// The name on our leases: this process's, and how often it has forgotten everything.
+    name: String,
+    token: String,
+    forgotten: u32,
+    lanes: HashMap<Uuid, Lane>,
+    /// Ours until then.
+    leased_until: i64,
+    /// No more is begun.
+    draining: bool,
+}
+
+impl Dispatcher {
+    /// `name` is this process's, of this run only.
+    pub(crate) fn new(
+        store: Store,
+        clock: Clock,
+        random: Box<dyn FnMut() -> f64 + Send>,
+        limits: Limits,
+        metrics: Metrics,
+        name: String,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            random,
+            limits,
+            metrics,
+            token: format!("{name}-0"),
+            name,
+            forgotten: 0,
+            lanes: HashMap::new(),
+            leased_until: 0,
+            draining: false,
+        }
+    }
+
+    /// From now on nothing new is begun; lanes are let go as they fall idle.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        for lane in self.lanes.values_mut() {
+            lane.look_at = i64::MIN;
+        }
+    }
+
+    /// Whether no lane is ours.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// Something new for these: they are looked at in the next turn.
+    pub(crate) fn wake(&mut self, endpoints: &BTreeSet<Uuid>) {
+        for endpoint_id in endpoints {
+            if let Some(lane) = self.lanes.get_mut(endpoint_id) {
+                lane.look_at = i64::MIN;
+            }
+        }
+    }
+
+    /// Drops everything; the leases are left to run out. What is under way must be stopped by the caller.
+    pub(crate) fn forget(&mut self) {
+        self.lanes.clear();
+        self.leased_until = 0;
+        self.forgotten += 1;
+        self.token = format!("{}-{}", self.name, self.forgotten);
+    }
+
+    /// Whether the leases can no longer be relied on: a turn would fail.
+    pub(crate) fn is_late(&self) -> bool {
+        !self.lanes.is_empty() && (self.clock)() >= self.leased_until - MARGIN_MS
+    }
+
+    /// One turn; see the module. What is returned is to be sent.
+    ///
+    /// # Errors
+    /// Whatever it is, call [`Dispatcher::forget`] and stop what is under way.
+    pub(crate) async fn turn(&mut self, finished: Vec<Finished>) -> Result<Vec<Start>, Error> {
+        if self.is_late() {
+            return Err(atelier_store::Error::Unavailable("the leases could not be renewed in time".into()).into());
+        }
+        let now = (self.clock)();
+        let until = now + LEASE_MS;
+        let mut transaction = self.store.begin().await?;
+        transaction.lock(LOCK).await?;
+        if now >= self.leased_until - LEASE_MS + RENEW_MS {
+            self.renew(&mut transaction, until).await?;
+        }
+        self.settle(&mut transaction, finished, now).await?;
+        if !self.draining {
+            // Together with those that are ours, so that all run out at one time.
+            self.claim(&mut transaction, now).await?;
+        }
+        let starts = self.look(&mut transaction, now).await?;
+        transaction.commit().await?;
+        for start in &starts {
+            if start.tries.attempts == 0 {
+                self.metrics.first_attempt.observe((now - start.event_at).max(0) as f64 / 1000.0);
+            }
+        }
+        self.metrics.in_flight.set(i64::try_from(self.in_flight()).unwrap_or(i64::MAX));
+        Ok(starts)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.lanes.values().map(|lane| lane.in_flight.len()).sum()
+    }
+
+    async fn renew(&mut self, transaction: &mut Transaction, until: i64) -> Result<(), Error> {
+        if !self.lanes.is_empty() {
+            const RENEW: &str = "UPDATE webhook_endpoints SET ready_at = $1 WHERE lease = $2";
+            transaction.execute(RENEW, [until.into(), self.token.as_str().into()]).await?;
+            let select = Select::text("SELECT endpoint_id FROM webhook_endpoints WHERE ").push("lease = ?", [self.token.as_str().into()]);
+            let rows = select.all_in(transaction).await?;
+            let ours = rows.iter().map(|row| Columns::of(row).id()).collect::<Result<BTreeSet<Uuid>, _>>()?;
+            // Deleted meanwhile.
+            self.lanes.retain(|endpoint_id, _| ours.contains(endpoint_id));
+        }
+        self.leased_until = until;
+        Ok(())
+    }
+
+    /// Takes lanes in which something is due and whose lease nobody has (any more).
+    async fn claim(&mut self, transaction: &mut Transaction, now: i64) -> Result<(), Error> {
+        let free = self.limits.in_flight.saturating_sub(self.in_flight()).min(CLAIM_MAX);
+        if free == 0 {
+            return Ok(());
+        }
+        let select = Select::text(
+            "SELECT endpoint_id, partner, failures, failing_since, open_until, opened, last_success_at, lease FROM webhook_endpoints WHERE ",
+        );
+        let free = i64::try_from(free).unwrap_or(i64::MAX);
+        let rows =
+            select.push("ready_at <= ? ORDER BY ready_at, endpoint_id LIMIT ?", [now.into(), free.into()]).all_in(transaction).await?;
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            let endpoint_id = columns.id()?;
+            let partner = columns.text()?;
+            let circuit = Circuit {
+                failures: columns.int()?,
+                failing_since: columns.optional_int()?,
+                open_until: columns.optional_int()?,
+                opened: columns.int()?,
+            };
+            let succeeded_at = columns.optional_int()?.unwrap_or(0);
+            if columns.optional_text()?.is_some() {
+                self.metrics.taken_over.inc();
+                tracing::info!(%endpoint_id, "the lane of an endpoint was taken over; who had it did not renew its lease");
+            }
+            const CLAIM: &str = "UPDATE webhook_endpoints SET lease = $1, ready_at = $2 WHERE endpoint_id = $3";
+            transaction.execute(CLAIM, [self.token.as_str().into(), self.leased_until.into(), endpoint_id.into()]).await?;
+            let lane = Lane { partner, circuit, limit: 2, in_flight: BTreeSet::new(), look_at: i64::MIN, succeeded_at };
+            self.lanes.insert(endpoint_id, lane);
+        }
+        Ok(())
+    }
+}

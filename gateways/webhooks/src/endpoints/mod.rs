@@ -1,0 +1,309 @@
+//! What a partner may do with its endpoints. The partner is part of every condition: one never sees or
+//! touches another's.
+//!
+//! Limits: 16 endpoints of a partner, 4 tests at a time in this process.
+
+mod log;
+mod view;
+
+use std::sync::Arc;
+
+use atelier_projections::feed::TYPES;
+use atelier_store::{Columns, Select, Store, Transaction, Value};
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+pub use log::Resend;
+pub use view::{Deliveries, Delivery, DeliveryFilter, DeliveryState, Endpoint, State, Tested};
+
+use crate::decide::Heard;
+use crate::dispatch::Clock;
+use crate::ingest::offsets;
+use crate::message::{TEST_TYPE, TestData, TestMessage};
+use crate::send::{Answer, Message, Sender, Transport};
+use crate::stamp::rfc3339;
+use crate::tables::{LOCK, NEVER};
+use crate::{Refused, Secret};
+
+/// Endpoints of one partner at most.
+pub const ENDPOINTS_MAX: i64 = 16;
+/// Characters of a description at most.
+const DESCRIPTION_MAX: usize = 200;
+/// Tests under way in this process.
+const TESTS_MAX: usize = 4;
+/// How long a secret goes on to be signed with after another has taken its place, unless asked for otherwise.
+pub const OVERLAP_S: i64 = 24 * 3600;
+/// And at most.
+const OVERLAP_MAX_S: i64 = 7 * 24 * 3600;
+
+/// Manages endpoints. Clones share everything.
+#[derive(Clone)]
+pub struct Endpoints {
+    store: Store,
+    sender: Sender,
+    clock: Clock,
+    ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    /// Random bytes for secrets.
+    draw: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
+    tests: Arc<Semaphore>,
+}
+
+/// A wish about an endpoint. What is `None` stays as it is (or has its default in a new one).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Where messages go; required in a new one.
+    pub url: Option<String>,
+    /// Types wanted; empty: all.
+    pub events: Option<Vec<String>>,
+    /// For people.
+    pub description: Option<String>,
+    /// Whether messages are sent.
+    pub enabled: Option<bool>,
+}
+
+impl Endpoints {
+    /// `draw` gives random bytes that nobody can guess.
+    pub fn new(
+        store: Store,
+        sender: Sender,
+        clock: Clock,
+        ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
+        draw: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
+    ) -> Self {
+        Self { store, sender, clock, ids, draw, tests: Arc::new(Semaphore::new(TESTS_MAX)) }
+    }
+
+    /// A new endpoint: it gets what happens from now on. Its secret is shown here and never again.
+    ///
+    /// # Errors
+    /// [`Refused::Field`], [`Refused::TooMany`], [`Refused::Store`].
+    pub async fn create(&self, partner: &str, wish: Wish) -> Result<(Endpoint, Secret), Refused> {
+        let url = wish.url.as_deref().ok_or_else(|| field("url", "is missing", "Send the address that messages are to go to."))?;
+        let url = self.url(url).await?;
+        let events = types(wish.events.as_deref().unwrap_or_default())?;
+        let description = described(wish.description.as_deref().unwrap_or_default())?;
+        let enabled = wish.enabled.unwrap_or(true);
+        let (id, secret, now) = ((self.ids)(), Secret::of((self.draw)()), (self.clock)());
+        let mut transaction = self.begin().await?;
+        let select = Select::text("SELECT COUNT(*) FROM webhook_endpoints WHERE ").push("partner = ?", [partner.into()]);
+        let row = select.first_in(&mut transaction).await?;
+        if row.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0) >= ENDPOINTS_MAX {
+            return Err(Refused::TooMany(ENDPOINTS_MAX));
+        }
+        let from = now_in_log(&mut transaction).await?;
+        const INSERT: &str = "INSERT INTO webhook_endpoints (endpoint_id, partner, url, events, events_from, description, secret, enabled, \
+            disabled_at, disabled_why, created_at, failures, opened, ready_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12)";
+        let values: [Value; 12] = [
+            id.into(),
+            partner.into(),
+            url.as_str().into(),
+            events.as_str().into(),
+            from.as_str().into(),
+            description.as_str().into(),
+            secret.reveal().as_str().into(),
+            enabled.into(),
+            (!enabled).then_some(now).into(),
+            (!enabled).then_some(BY_PARTNER).into(),
+            now.into(),
+            NEVER.into(),
+        ];
+        transaction.execute(INSERT, values).await?;
+        let endpoint = self.found(&mut transaction, partner, id).await?;
+        transaction.commit().await?;
+        Ok((endpoint, secret))
+    }
+
+    /// All endpoints of a partner, the oldest first.
+    ///
+    /// # Errors
+    /// [`Refused::Store`].
+    pub async fn list(&self, partner: &str) -> Result<Vec<Endpoint>, Refused> {
+        let select = Select::text("SELECT ").push(view::COLUMNS, []).push(" FROM webhook_endpoints WHERE partner = ?", [partner.into()]);
+        let rows = select.push(" ORDER BY created_at, endpoint_id LIMIT ?", [ENDPOINTS_MAX.into()]).all(&self.store).await?;
+        Ok(rows.iter().map(|row| Endpoint::read(row, (self.clock)())).collect::<Result<_, _>>()?)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// [`Refused::Unknown`], [`Refused::Store`].
+    pub async fn get(&self, partner: &str, id: Uuid) -> Result<Endpoint, Refused> {
+        let row = select_one(partner, id).first(&self.store).await?.ok_or(Refused::Unknown)?;
+        Ok(Endpoint::read(&row, (self.clock)())?)
+    }
+
+    /// Changes what is wished. Enabling sends what has waited, from the first on.
+    ///
+    /// # Errors
+    /// As [`Endpoints::create`]; [`Refused::Unknown`].
+    pub async fn update(&self, partner: &str, id: Uuid, wish: Wish) -> Result<Endpoint, Refused> {
+        let url = match &wish.url {
+            Some(url) => Some(self.url(url).await?),
+            None => None,
+        };
+        let events = wish.events.as_deref().map(types).transpose()?;
+        let description = wish.description.as_deref().map(described).transpose()?;
+        let now = (self.clock)();
+        let mut transaction = self.begin().await?;
+        let before = self.found(&mut transaction, partner, id).await?;
+        if events.is_some() {
+            const TYPES: &str = "UPDATE webhook_endpoints SET events = $1, events_from = $2 WHERE endpoint_id = $3 AND events <> $1";
+            let from = now_in_log(&mut transaction).await?;
+            transaction.execute(TYPES, [events.as_deref().into(), from.as_str().into(), id.into()]).await?;
+        }
+        const SET: &str =
+            "UPDATE webhook_endpoints SET url = COALESCE($1, url), description = COALESCE($2, description) WHERE endpoint_id = $3";
+        transaction.execute(SET, [url.as_deref().into(), description.as_deref().into(), id.into()]).await?;
+        match wish.enabled {
+            Some(true) if !before.enabled => enable(&mut transaction, id).await?,
+            Some(false) if before.enabled => {
+                // Whoever holds the lease sees it at its next look and lets go.
+                const DISABLE: &str = "UPDATE webhook_endpoints SET enabled = 0, disabled_at = $1, disabled_why = $2, \
+                    ready_at = CASE WHEN lease IS NULL THEN $3 ELSE ready_at END WHERE endpoint_id = $4";
+                transaction.execute(DISABLE, [now.into(), BY_PARTNER.into(), NEVER.into(), id.into()]).await?;
+            }
+            // Somewhere else: what failed before says nothing of it.
+            _ if before.enabled && url.as_deref().is_some_and(|url| url != before.url) => enable(&mut transaction, id).await?,
+            _ => {}
+        }
+        let endpoint = self.found(&mut transaction, partner, id).await?;
+        transaction.commit().await?;
+        Ok(endpoint)
+    }
+
+    /// Removes an endpoint, its messages and its log. One under way may still arrive.
+    ///
+    /// # Errors
+    /// [`Refused::Unknown`], [`Refused::Store`].
+    pub async fn delete(&self, partner: &str, id: Uuid) -> Result<(), Refused> {
+        let mut transaction = self.begin().await?;
+        const ENDPOINT: &str = "DELETE FROM webhook_endpoints WHERE endpoint_id = $1 AND partner = $2";
+        if transaction.execute(ENDPOINT, [id.into(), partner.into()]).await? == 0 {
+            return Err(Refused::Unknown);
+        }
+        transaction.execute("DELETE FROM webhook_heads WHERE endpoint_id = $1", [id.into()]).await?;
+        transaction.execute("DELETE FROM webhook_deliveries WHERE endpoint_id = $1", [id.into()]).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Gives the endpoint another secret, shown here and never again. Messages are signed with both for
+    /// `overlap_s` seconds ([`OVERLAP_S`] unless given, at most a week; 0: the old one ends now).
+    ///
+    /// # Errors
+    /// [`Refused::Field`], [`Refused::Unknown`], [`Refused::Store`].
+    pub async fn rotate(&self, partner: &str, id: Uuid, overlap_s: Option<i64>) -> Result<(Endpoint, Secret), Refused> {
+        let overlap_s = overlap_s.unwrap_or(OVERLAP_S);
+        if !(0..=OVERLAP_MAX_S).contains(&overlap_s) {
+            return Err(field("overlap_s", "is not taken", "Send 0 to 604800 seconds."));
+        }
+        let (secret, now) = (Secret::of((self.draw)()), (self.clock)());
+        let mut transaction = self.begin().await?;
+        self.found(&mut transaction, partner, id).await?;
+        const ROTATE: &str = "UPDATE webhook_endpoints SET old_secret = secret, old_until = $1, secret = $2 WHERE endpoint_id = $3";
+        transaction.execute(ROTATE, [(now + overlap_s * 1000).into(), secret.reveal().as_str().into(), id.into()]).await?;
+        let endpoint = self.found(&mut transaction, partner, id).await?;
+        transaction.commit().await?;
+        Ok((endpoint, secret))
+    }
+
+    /// Sends a message of the type `webhook.test`, signed like any other, and waits for the answer. It
+    /// counts neither for nor against the endpoint.
+    ///
+    /// # Errors
+    /// [`Refused::Unknown`], [`Refused::Busy`], [`Refused::Store`].
+    pub async fn test(&self, partner: &str, id: Uuid) -> Result<Tested, Refused> {
+        let _place = self.tests.try_acquire().map_err(|_| Refused::Busy)?;
+        let (event_id, now) = ((self.ids)(), (self.clock)());
+        let select = Select::text("SELECT url, secret, old_secret, old_until FROM webhook_endpoints WHERE ");
+        let select = select.push("partner = ? AND endpoint_id = ?", [partner.into(), id.into()]);
+        let row = select.first(&self.store).await?.ok_or(Refused::Unknown)?;
+        let mut columns = Columns::of(&row);
+        let (url, mut texts) = (columns.text()?, vec![columns.text()?]);
+        if let (Some(old), Some(until)) = (columns.optional_text()?, columns.optional_int()?)
+            && until > now
+        {
+            texts.push(old);
+        }
+        let secrets = texts.iter().map(|text| Secret::parse(text)).collect::<Result<_, _>>();
+        let secrets = secrets.map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")))?;
+        let data = TestData { event_id, endpoint_id: id };
+        let body = TestMessage { event_type: TEST_TYPE.into(), timestamp: rfc3339(now), data };
+        let body = Bytes::from(serde_json::to_vec(&body).expect("texts are JSON"));
+        let message = Message { url, id: event_id.to_string(), timestamp_s: now.div_euclid(1000), secrets, body };
+        let attempt = self.sender.send(message).await;
+        let delivered = Heard::of(&attempt.answer, now) == Heard::Delivered;
+        let (status, error, answer) = match attempt.answer {
+            Answer::Status { code, body, .. } => (Some(i64::from(code)), None, Some(body)),
+            Answer::None(why) => (None, Some(why), None),
+        };
+        Ok(Tested { delivered, status, error, answer, duration_ms: attempt.duration_ms })
+    }
+
+    async fn begin(&self) -> Result<Transaction, Refused> {
+        let mut transaction = self.store.begin().await?;
+        transaction.lock(LOCK).await?;
+        Ok(transaction)
+    }
+
+    async fn found(&self, transaction: &mut Transaction, partner: &str, id: Uuid) -> Result<Endpoint, Refused> {
+        let row = select_one(partner, id).first_in(transaction).await?.ok_or(Refused::Unknown)?;
+        Ok(Endpoint::read(&row, (self.clock)())?)
+    }
+
+    async fn url(&self, text: &str) -> Result<String, Refused> {
+        const FIX: &str = "Send an https address that can be reached from the internet, without user name, password and fragment.";
+        self.sender.check(text).await.map_err(|message| field("url", message, FIX))
+    }
+}
+
+/// Who disabled it, when the partner did.
+const BY_PARTNER: &str = "the partner disabled it";
+
+fn field(field: &'static str, message: impl Into<String>, fix: &'static str) -> Refused {
+    Refused::Field { field, message: message.into(), fix }
+}
+
+fn select_one(partner: &str, id: Uuid) -> Select {
+    let select = Select::text("SELECT ").push(view::COLUMNS, []);
+    select.push(" FROM webhook_endpoints WHERE partner = ? AND endpoint_id = ?", [partner.into(), id.into()])
+}
+
+/// Sends what has waited, as if nothing had failed before.
+async fn enable(transaction: &mut Transaction, id: Uuid) -> Result<(), Refused> {
+    const ENABLE: &str = "UPDATE webhook_endpoints SET enabled = 1, disabled_at = NULL, disabled_why = NULL, failures = 0, \
+        failing_since = NULL, open_until = NULL, opened = 0, ready_at = CASE WHEN lease IS NULL THEN 0 ELSE ready_at END WHERE endpoint_id = $1";
+    transaction.execute(ENABLE, [id.into()]).await?;
+    const HEADS: &str = "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL WHERE endpoint_id = $1";
+    transaction.execute(HEADS, [id.into()]).await?;
+    Ok(())
+}
+
+/// How far the log is read, as it stands in `events_from`.
+async fn now_in_log(transaction: &mut Transaction) -> Result<String, Refused> {
+    let offsets = offsets(transaction).await?;
+    Ok(offsets.iter().map(|(_, next)| next.to_string()).collect::<Vec<_>>().join(" "))
+}
+
+fn types(wanted: &[String]) -> Result<String, Refused> {
+    match wanted.iter().find(|wanted| !TYPES.contains(&wanted.as_str())) {
+        None => {
+            let mut wanted = wanted.to_vec();
+            wanted.sort();
+            wanted.dedup();
+            Ok(wanted.join(" "))
+        }
+        Some(unknown) => {
+            let shown: String = unknown.chars().take(64).collect();
+            const FIX: &str = "Choose among order.created, order.status_changed, order.price_changed, order.held, order.resumed and order.amended, or none for all.";
+            Err(field("events", format!("names {shown:?}, which is no type of ours"), FIX))
+        }
+    }
+}
+
+fn described(text: &str) -> Result<String, Refused> {
+    if text.chars().count() > DESCRIPTION_MAX || text.chars().any(char::is_control) {
+        return Err(field("description", "is not taken", "Send at most 200 characters on one line."));
+    }
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,214 @@
+//! The role: reading, sending, housekeeping, each a task of its own.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use atelier_log::Log;
+use atelier_store::Store;
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::dispatch::{Clock, Dispatcher, Finished, Limits, Start};
+use crate::housekeeping::{COUNT_EVERY, PRUNE_EVERY, Retention, prune, set_gauges};
+use crate::ingest::Ingest;
+use crate::send::Transport;
+use crate::{Error, Metrics};
+
+/// How long the log may be silent before the reading task looks whether it should end.
+const POLL: Duration = Duration::from_millis(100);
+/// A turn is made at least this often.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a process that another one was faster than holds back.
+const LEE: Duration = Duration::from_millis(250);
+/// Pauses while the store or the log is away.
+const AWAY: Duration = Duration::from_millis(500);
+/// How long messages under way may take at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What the role is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// With [`SCHEMA`](crate::SCHEMA).
+    pub store: Store,
+    /// Where events come from.
+    pub log: Arc<dyn Log>,
+    /// Sends.
+    pub transport: Arc<dyn Transport>,
+    /// Milliseconds since 1970.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Comes before the path of links in messages, for example `https://api.example.org`; may be empty.
+    pub link_base: String,
+    /// How much at once.
+    pub limits: Limits,
+    /// How long the log of deliveries reaches back.
+    pub retention: Retention,
+    /// A name of this process and run that no other has.
+    pub name: String,
+}
+
+/// What reading found for lanes that this process may be working in.
+#[derive(Default)]
+struct Woken {
+    endpoints: Mutex<BTreeSet<Uuid>>,
+    notify: Notify,
+}
+
+/// The role at work. Dropping it stops it without waiting: what was under way is sent again.
+pub struct Handle {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Starts the role, within a runtime. A log or store that goes away is waited for.
+pub fn start(parts: Parts) -> Handle {
+    let (stop, stopped) = watch::channel(false);
+    let woken = Arc::new(Woken::default());
+    let tasks = vec![
+        tokio::spawn(read(parts.clone(), woken.clone(), stopped.clone())),
+        tokio::spawn(dispatch(parts.clone(), woken, stopped.clone())),
+        tokio::spawn(keep_house(parts, stopped)),
+    ];
+    Handle { stop, tasks }
+}
+
+impl Handle {
+    /// Begins nothing new, waits for what is under way at most 5 s, and gives the leases back.
+    pub async fn drain(mut self) {
+        self.stop.send_replace(true);
+        for task in self.tasks.drain(..) {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the webhooks ended by a defect");
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn read(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<bool>) {
+    let mut ingest = Ingest::new(parts.store, parts.log, parts.metrics.clone(), parts.link_base);
+    let mut away = false;
+    while !*stop.borrow() {
+        match ingest.turn(POLL).await {
+            Ok(ingested) => {
+                parts.metrics.read.inc_by(ingested.records as u64);
+                if std::mem::take(&mut away) {
+                    tracing::info!("webhooks read the log again");
+                }
+                if !ingested.endpoints.is_empty() {
+                    woken.endpoints.lock().unwrap_or_else(PoisonError::into_inner).extend(ingested.endpoints);
+                    woken.notify.notify_one();
+                }
+            }
+            Err(Error::Moved) => pause(&mut stop, LEE).await,
+            Err(error) => {
+                parts.metrics.retries.inc();
+                if !std::mem::replace(&mut away, true) {
+                    tracing::warn!(%error, "webhooks cannot read the log or write to their store, and try on; nothing is lost");
+                }
+                pause(&mut stop, AWAY).await;
+            }
+        }
+    }
+}
+
+async fn dispatch(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<bool>) {
+    let random = Box::new(fastrand::f64);
+    let mut dispatcher = Dispatcher::new(parts.store, parts.clock, random, parts.limits, parts.metrics.clone(), parts.name);
+    let mut under_way: JoinSet<Finished> = JoinSet::new();
+    let mut end: Option<Instant> = None;
+    let mut away = false;
+    loop {
+        if end.is_none() && *stop.borrow() {
+            dispatcher.drain();
+            end = Some(Instant::now() + DRAIN);
+        }
+        if end.is_some_and(|end| dispatcher.is_idle() || Instant::now() >= end) {
+            return;
+        }
+        let (mut finished, mut broken) = (Vec::new(), false);
+        tokio::select! {
+            Some(done) = under_way.join_next() => broken |= !took(done, &mut finished),
+            () = woken.notify.notified() => {}
+            _ = stop.changed(), if end.is_none() => {}
+            () = tokio::time::sleep(TICK) => {}
+        }
+        // One transaction for all that has come back meanwhile.
+        while let Some(done) = under_way.try_join_next() {
+            broken |= !took(done, &mut finished);
+        }
+        let news = std::mem::take(&mut *woken.endpoints.lock().unwrap_or_else(PoisonError::into_inner));
+        dispatcher.wake(&news);
+        let turn = if broken { Err(Error::Defect) } else { dispatcher.turn(finished).await };
+        match turn {
+            Ok(starts) => {
+                if std::mem::take(&mut away) {
+                    tracing::info!("webhooks are sent again");
+                }
+                for start in starts {
+                    under_way.spawn(send(parts.transport.clone(), start));
+                }
+            }
+            Err(error) => {
+                parts.metrics.retries.inc();
+                if !std::mem::replace(&mut away, true) {
+                    tracing::warn!(%error, "webhooks cannot reach their store; what was under way will be sent again");
+                }
+                under_way.abort_all();
+                dispatcher.forget();
+                while under_way.join_next().await.is_some() {}
+                pause(&mut stop, AWAY).await;
+            }
+        }
+    }
+}
+
+/// Whether an attempt came to an end at all.
+fn took(done: Result<Finished, tokio::task::JoinError>, finished: &mut Vec<Finished>) -> bool {
+    match done {
+        Ok(done) => {
+            finished.push(done);
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, "an attempt ended by a defect");
+            false
+        }
+    }
+}
+
+async fn send(transport: Arc<dyn Transport>, start: Start) -> Finished {
+    let Start { key, tries, message, .. } = start;
+    Finished { key, tries, attempt: transport.send(message).await }
+}
+
+async fn keep_house(parts: Parts, mut stop: watch::Receiver<bool>) {
+    let mut round = 0_u32;
+    while !*stop.borrow() {
+        // What cannot be counted or pruned now is at the next round; the other tasks tell when the store is away.
+        if let Err(error) = set_gauges(&parts.store, &parts.clock, &parts.metrics).await {
+            tracing::debug!(%error, "webhooks could not be counted");
+        }
+        if round.is_multiple_of(PRUNE_EVERY)
+            && let Err(error) = prune(&parts.store, &parts.clock, parts.retention).await
+        {
+            tracing::debug!(%error, "the log of deliveries could not be pruned");
+        }
+        round = round.wrapping_add(1);
+        pause(&mut stop, COUNT_EVERY).await;
+    }
+}
+
+async fn pause(stop: &mut watch::Receiver<bool>, pause: Duration) {
+    // An error says that nobody is left to stop it, which is a stop.
+    let _ = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
+}

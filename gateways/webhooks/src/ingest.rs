@@ -1,0 +1,262 @@
+//! From the log to deliveries: one transaction for what was read and how far.
+//!
+//! An event that shows its partner something new becomes one delivery for each endpoint of that partner that
+//! wants its type, also a disabled one: what it misses waits for it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_log::{Log, Partition, Reader, Record};
+use atelier_projections::feed::{Seen, Shown};
+use atelier_schemas::{Event, Framed, Topic};
+use atelier_store::{Columns, Select, Store, Transaction, Value};
+use uuid::Uuid;
+
+use crate::message::OrderMessage;
+use crate::tables::{DELIVERIES, LOCK, ORDERS, PENDING, read_order, write_order};
+use crate::{Error, Metrics};
+
+/// Records in a transaction at most; what is not read waits in the log.
+const BATCH: usize = 1000;
+
+/// Reads `orders.events` into the store. Several processes may: of two that read the same, one commits.
+pub(crate) struct Ingest {
+    pub(crate) store: Store,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) metrics: Metrics,
+    /// Comes before the path of links.
+    pub(crate) link_base: String,
+    reader: Option<Box<dyn Reader>>,
+    /// As stored.
+    next: Vec<u64>,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Ingested {
+    pub(crate) records: usize,
+    /// These have something new to be sent.
+    pub(crate) endpoints: BTreeSet<Uuid>,
+}
+
+/// An endpoint that wants messages.
+struct Wanting {
+    endpoint_id: Uuid,
+    types: Vec<String>,
+}
+
+impl Wanting {
+    fn wants(&self, event_type: &str) -> bool {
+        self.types.is_empty() || self.types.iter().any(|wanted| wanted == event_type)
+    }
+}
+
+impl Ingest {
+    pub(crate) fn new(store: Store, log: Arc<dyn Log>, metrics: Metrics, link_base: String) -> Self {
+        Self { store, log, metrics, link_base, reader: None, next: Vec::new() }
+    }
+
+    /// Reads and commits a batch; waits for the first record at most `wait`.
+    ///
+    /// # Errors
+    /// Nothing was written, and the next call reads the same again.
+    pub(crate) async fn turn(&mut self, wait: Duration) -> Result<Ingested, Error> {
+        let result = self.read_and_commit(wait).await;
+        if result.is_err() {
+            // Whatever was read and not committed is read again from where the store says.
+            self.reader = None;
+        }
+        result
+    }
+
+    async fn read_and_commit(&mut self, wait: Duration) -> Result<Ingested, Error> {
+        let mut reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => self.open().await?,
+        };
+        let partitions = self.log.partitions();
+        let polled = tokio::task::spawn_blocking(move || {
+            let records = reader.poll(BATCH, wait);
+            let next: Vec<u64> = (0..partitions).map(|partition| reader.position(partition)).collect();
+            (reader, records, next)
+        });
+        let (reader, records, next) = polled.await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))?;
+        let records = records?;
+        let mut ingested = Ingested { records: records.len(), ..Ingested::default() };
+        if next != self.next {
+            ingested.endpoints = self.commit(&records, &next).await?;
+            self.next = next;
+        }
+        self.reader = Some(reader);
+        Ok(ingested)
+    }
+
+    async fn open(&mut self) -> Result<Box<dyn Reader>, Error> {
+        let mut transaction = self.store.begin().await?;
+        transaction.lock(LOCK).await?;
+        let mut next = vec![0; self.log.partitions() as usize];
+        for partition in 0..i64::from(self.log.partitions()) {
+            const ADD: &str = "INSERT INTO webhook_offsets (log_partition, next) VALUES ($1, 0) ON CONFLICT (log_partition) DO NOTHING";
+            transaction.execute(ADD, [partition.into()]).await?;
+        }
+        for (partition, offset) in offsets(&mut transaction).await? {
+            if let Some(slot) = next.get_mut(partition as usize) {
+                *slot = offset;
+            }
+        }
+        transaction.commit().await?;
+        let (log, from) = (self.log.clone(), next.clone());
+        let opened = tokio::task::spawn_blocking(move || open_at(log.as_ref(), &from));
+        let reader = opened.await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))??;
+        self.next = next;
+        Ok(reader)
+    }
+
+    async fn commit(&mut self, records: &[Record], next: &[u64]) -> Result<BTreeSet<Uuid>, Error> {
+        const MOVE: &str = "UPDATE webhook_offsets SET next = $1 WHERE log_partition = $2 AND next = $3";
+        let mut transaction = self.store.begin().await?;
+        transaction.lock(LOCK).await?;
+        for (partition, (old, new)) in (0i64..).zip(self.next.iter().zip(next)).filter(|(_, (old, new))| old != new) {
+            if transaction.execute(MOVE, [new.cast_signed().into(), partition.into(), old.cast_signed().into()]).await? != 1 {
+                transaction.rollback().await?;
+                return Err(Error::Moved);
+            }
+        }
+        let shown = self.shown(&mut transaction, records).await?;
+        let endpoints = self.deliveries(&mut transaction, &shown).await?;
+        transaction.commit().await?;
+        Ok(endpoints)
+    }
+
+    /// What the records show to partners, in the order of the log; the orders' rows follow.
+    async fn shown(&mut self, transaction: &mut Transaction, records: &[Record]) -> Result<Vec<Shown>, Error> {
+        let mut events = Vec::with_capacity(records.len());
+        for record in records {
+            match Event::decode(&record.payload) {
+                Ok(event) => events.push(event),
+                // The read models park the order and the gap ledger names it; here there is nothing to send.
+                Err(error) => {
+                    self.metrics.unreadable.inc();
+                    tracing::error!(order_id = record.key, partition = record.partition, offset = record.offset, %error, "no webhook for an event that cannot be read");
+                }
+            }
+        }
+        let keys: BTreeSet<Uuid> = events.iter().map(|event| event.order_id).collect();
+        let keys: Vec<Value> = keys.into_iter().map(Value::from).collect();
+        let mut orders: HashMap<Uuid, Seen> = HashMap::new();
+        for row in ORDERS.read(transaction, &keys).await? {
+            let order = read_order(&row)?;
+            orders.insert(order.order_id, order);
+        }
+        let mut touched = BTreeSet::new();
+        let mut shown = Vec::new();
+        for event in &events {
+            if !orders.contains_key(&event.order_id)
+                && let Some(order) = Seen::created(event)
+            {
+                orders.insert(order.order_id, order);
+            }
+            // Other channels' orders have no row.
+            let Some(order) = orders.get_mut(&event.order_id) else { continue };
+            shown.extend(order.follow(event));
+            touched.insert(event.order_id);
+        }
+        let rows = touched.iter().filter_map(|order_id| orders.get(order_id)).map(write_order).collect();
+        ORDERS.write(transaction, rows).await?;
+        Ok(shown)
+    }
+
+    async fn deliveries(&mut self, transaction: &mut Transaction, shown: &[Shown]) -> Result<BTreeSet<Uuid>, Error> {
+        let partners: BTreeSet<&str> = shown.iter().map(|shown| shown.order.partner.as_str()).collect();
+        let mut wanting: HashMap<&str, Vec<Wanting>> = HashMap::new();
+        for partner in partners {
+            let found = wanting_of(transaction, partner).await?;
+            wanting.insert(partner, found);
+        }
+        // What was sent last, to say it; and what is new, by endpoint and order.
+        let mut last: HashMap<(Uuid, Uuid), i64> = HashMap::new();
+        let mut heads: BTreeMap<(Uuid, Uuid), (&Shown, i64)> = BTreeMap::new();
+        let mut rows = Vec::new();
+        for shown in shown {
+            let order = &shown.order;
+            for wanting in wanting.get(order.partner.as_str()).into_iter().flatten().filter(|wanting| wanting.wants(shown.event_type)) {
+                let key = (wanting.endpoint_id, order.order_id);
+                let previous = match last.get(&key) {
+                    Some(previous) => *previous,
+                    None => last_sequence(transaction, key).await?,
+                };
+                last.insert(key, order.sequence);
+                rows.push(vec![
+                    key.0.into(),
+                    key.1.into(),
+                    order.sequence.into(),
+                    shown.event_id.into(),
+                    shown.event_type.into(),
+                    OrderMessage::of(shown, previous, &self.link_base).json().as_str().into(),
+                    shown.at.into(),
+                    PENDING.into(),
+                    0.into(),
+                ]);
+                heads.entry(key).and_modify(|(_, last)| *last = order.sequence).or_insert((shown, order.sequence));
+            }
+        }
+        self.metrics.created.inc_by(rows.len() as u64);
+        DELIVERIES.write(transaction, rows).await?;
+        for ((endpoint_id, order_id), (first, last)) in &heads {
+            const HEAD: &str = "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, event_at) \
+                VALUES ($1, $2, $3, $4, 0, 0, $5) ON CONFLICT (endpoint_id, order_id) DO UPDATE SET last_sequence = excluded.last_sequence";
+            let values = [(*endpoint_id).into(), (*order_id).into(), first.order.sequence.into(), (*last).into(), first.at.into()];
+            transaction.execute(HEAD, values).await?;
+        }
+        let endpoints: BTreeSet<Uuid> = heads.keys().map(|(endpoint_id, _)| *endpoint_id).collect();
+        for endpoint_id in &endpoints {
+            // Due at once, or when the circuit lets something through. Whoever holds the lease looks by itself.
+            const READY: &str = "UPDATE webhook_endpoints SET ready_at = COALESCE(open_until, 0) \
+                WHERE endpoint_id = $1 AND lease IS NULL AND enabled = 1 AND ready_at > COALESCE(open_until, 0)";
+            transaction.execute(READY, [(*endpoint_id).into()]).await?;
+        }
+        Ok(endpoints)
+    }
+}
+
+fn open_at(log: &dyn Log, from: &[u64]) -> Result<Box<dyn Reader>, Error> {
+    let from: Vec<(Partition, u64)> = (0..).zip(from.iter().copied()).collect();
+    for (partition, stored) in from.iter().copied() {
+        let end = log.end(Topic::Events, partition)?;
+        if stored > end {
+            return Err(Error::AheadOfLog { partition, stored, end });
+        }
+    }
+    Ok(log.read(Topic::Events, &from)?)
+}
+
+/// The stored offsets, by partition.
+pub(crate) async fn offsets(transaction: &mut Transaction) -> Result<Vec<(Partition, u64)>, atelier_store::Error> {
+    let rows = Select::text("SELECT log_partition, next FROM webhook_offsets ORDER BY log_partition").all_in(transaction).await?;
+    let offsets = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        Ok((u32::try_from(columns.int()?).unwrap_or(u32::MAX), columns.int()?.cast_unsigned()))
+    });
+    offsets.collect()
+}
+
+async fn wanting_of(transaction: &mut Transaction, partner: &str) -> Result<Vec<Wanting>, Error> {
+    let select = Select::text("SELECT endpoint_id, events FROM webhook_endpoints WHERE ").push("partner = ?", [partner.into()]);
+    let rows = select.all_in(transaction).await?;
+    let wanting = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        let endpoint_id = columns.id()?;
+        Ok(Wanting { endpoint_id, types: columns.text()?.split_whitespace().map(ToOwned::to_owned).collect() })
+    });
+    wanting.collect()
+}
+
+async fn last_sequence(transaction: &mut Transaction, (endpoint_id, order_id): (Uuid, Uuid)) -> Result<i64, Error> {
+    let select = Select::text("SELECT sequence FROM webhook_deliveries WHERE ")
+        .push("endpoint_id = ? AND order_id = ? ORDER BY sequence DESC LIMIT 1", [endpoint_id.into(), order_id.into()]);
+    Ok(match select.first_in(transaction).await? {
+        Some(row) => Columns::of(&row).int()?,
+        None => 0,
+    })
+}

@@ -1,0 +1,53 @@
+//! Signed messages to partners' endpoints: in order, again until they arrive, never into our own network.
+//!
+//! The way of a message: [`ingest`] reads `orders.events`, finds what shows a partner something new
+//! ([`atelier_projections::feed`], the same rule as the feed's) and writes a delivery for each endpoint that wants it, with the log's offsets in the same
+//! transaction, so no event is lost or doubled there. [`dispatch`] takes endpoints under a lease, and of each
+//! order's messages the first one that is pending. [`Sender`] signs and posts it over a connection that the
+//! [`Guard`] has let through. What follows from the answer is decided in [`decide`], which is pure.
+//!
+//! What holds:
+//! 1. An order's messages reach an endpoint in the order of their `sequence`: a later one is not sent before
+//!    the one before it is delivered or, after three days, given up by name.
+//! 2. At least once, under the same `webhook-id`, the event's id.
+//! 3. A message that fails stops its order at its endpoint and nothing else; an endpoint that fails has one
+//!    place among [`Limits::in_flight`].
+//! 4. A disabled endpoint loses nothing.
+//! 5. No address that is not public is dialled, unless it is on the list given.
+//!
+//! Deliberately absent: orders' data beyond what a partner sees, retries in memory, a queue that has to fit
+//! into it.
+
+mod decide;
+mod dispatch;
+mod endpoints;
+mod engine;
+mod error;
+mod guard;
+mod housekeeping;
+mod ingest;
+mod message;
+mod metrics;
+mod secret;
+mod send;
+pub mod signature;
+mod stamp;
+mod tables;
+
+#[cfg(test)]
+mod tests;
+
+pub use decide::PATIENCE_MS;
+pub use dispatch::{Clock, Limits};
+pub use endpoints::{
+    Deliveries, Delivery, DeliveryFilter, DeliveryState, ENDPOINTS_MAX, Endpoint, Endpoints, OVERLAP_S, Resend, State, Tested, Wish,
+};
+pub use engine::{Handle, Parts, start};
+pub use error::{Error, Refused};
+pub use guard::{Blocked, Guard, Net};
+pub use housekeeping::Retention;
+pub use message::{MessagePrice, OrderData, OrderMessage, TEST_TYPE, TestData, TestMessage};
+pub use metrics::Metrics;
+pub use secret::{BadSecret, Secret};
+pub use send::{Answer, Attempt, BadRoots, Dial, Doing, Message, Resolve, Sender, System, TOTAL_LIMIT, Transport};
+pub use tables::SCHEMA;

@@ -1,0 +1,103 @@
+//! What partners may do with endpoints, and may not.
+
+use super::bed::{Bed, On, STEPS, life};
+use crate::{DeliveryFilter, ENDPOINTS_MAX, Refused, Secret, Wish};
+
+fn wish(url: &str) -> Wish {
+    Wish { url: Some(url.into()), ..Wish::default() }
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_by_its_field() {
+    let bed = Bed::new(On::Sqlite, "managing").await;
+    for (wish, field) in [
+        (Wish::default(), "url"),
+        (wish("nonsense"), "url"),
+        (wish("https://10.0.0.1/"), "url"),
+        (wish("http://169.254.169.254/latest/"), "url"),
+        (wish("http://[::ffff:10.0.0.1]/"), "url"),
+        (Wish { events: Some(vec!["order.exploded".into()]), ..wish("http://127.0.0.1:9/") }, "events"),
+        (Wish { description: Some("x".repeat(201)), ..wish("http://127.0.0.1:9/") }, "description"),
+        (Wish { description: Some("a\nb".into()), ..wish("http://127.0.0.1:9/") }, "description"),
+    ] {
+        match bed.endpoints.create("north", wish.clone()).await {
+            Err(Refused::Field { field: at, message, fix }) => {
+                assert_eq!(at, field, "{wish:?}");
+                assert!(!message.is_empty() && !fix.is_empty());
+            }
+            other => panic!("{wish:?}: {other:?}"),
+        }
+    }
+    let (id, _) = bed.endpoint("north", &[]).await;
+    assert!(matches!(bed.endpoints.update("north", id, wish("http://192.168.1.1/")).await, Err(Refused::Field { .. })));
+    assert!(matches!(bed.endpoints.rotate("north", id, Some(-1)).await, Err(Refused::Field { .. })));
+    for _ in 1..ENDPOINTS_MAX {
+        bed.endpoint("north", &[]).await;
+    }
+    assert!(matches!(bed.endpoints.create("north", wish("http://127.0.0.1:9/")).await, Err(Refused::TooMany(_))));
+    assert_eq!(bed.endpoints.list("north").await.unwrap().len(), ENDPOINTS_MAX as usize);
+    assert_eq!(bed.endpoints.list("south").await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_is_its_partners_alone() {
+    let bed = Bed::new(On::Sqlite, "owning").await;
+    let (id, _) = bed.endpoint("north", &[]).await;
+    let unknown = |result: Result<(), Refused>| assert!(matches!(result, Err(Refused::Unknown)), "{result:?}");
+    unknown(bed.endpoints.get("south", id).await.map(drop));
+    unknown(bed.endpoints.update("south", id, Wish::default()).await.map(drop));
+    unknown(bed.endpoints.rotate("south", id, None).await.map(drop));
+    unknown(bed.endpoints.test("south", id).await.map(drop));
+    unknown(bed.endpoints.deliveries("south", id, &DeliveryFilter::default()).await.map(drop));
+    unknown(bed.endpoints.resend("south", id, crate::Resend::Since(0)).await.map(drop));
+    unknown(bed.endpoints.delete("south", id).await);
+    bed.endpoints.get("north", id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over() {
+    let bed = Bed::new(On::Sqlite, "rotating").await;
+    let (id, old) = bed.endpoint("north", &[]).await;
+    for nth in 0..STEPS {
+        life("north", 0, nth, bed.now()).iter().for_each(|event| bed.append(event));
+    }
+    bed.read().await;
+    let (endpoint, new) = bed.endpoints.rotate("north", id, Some(3600)).await.unwrap();
+    assert!(endpoint.old_secret_until.is_some() && new != old);
+    let secrets = async |bed: &Bed| -> Vec<Secret> { bed.dispatcher(1).turn(vec![]).await.unwrap()[0].message.secrets.clone() };
+    assert_eq!(secrets(&bed).await, [new.clone(), old]);
+    bed.advance(3_600_001);
+    assert_eq!(secrets(&bed).await, [new]);
+    assert_eq!(bed.endpoints.get("north", id).await.unwrap().old_secret_until, None);
+    let text = format!("{:?}", bed.endpoints.list("north").await.unwrap());
+    assert!(!text.contains("whsec_"), "{text}");
+}
+
+#[tokio::test]
+async fn the_log_comes_in_pages() {
+    let bed = Bed::new(On::Sqlite, "paging").await;
+    let (id, _) = bed.endpoint("north", &[]).await;
+    for number in 0..3 {
+        for nth in 0..STEPS {
+            bed.advance(1);
+            life("north", number, nth, bed.now()).iter().for_each(|event| bed.append(event));
+        }
+    }
+    bed.read().await;
+    let mut filter = DeliveryFilter { limit: Some(7), ..DeliveryFilter::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = bed.endpoints.deliveries("north", id, &filter).await.unwrap();
+        seen.extend(page.items.into_iter().map(|delivery| (std::cmp::Reverse(delivery.event_at), delivery.event_id)));
+        match page.next {
+            Some(next) => filter.cursor = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 3 * STEPS);
+    assert!(seen.is_sorted_by(|one, two| one.0 < two.0), "the latest first, each once");
+    for cursor in ["x", "1_x", "_", "é"] {
+        let filter = DeliveryFilter { cursor: Some(cursor.into()), ..DeliveryFilter::default() };
+        assert!(matches!(bed.endpoints.deliveries("north", id, &filter).await, Err(Refused::BadCursor)), "{cursor}");
+    }
+}

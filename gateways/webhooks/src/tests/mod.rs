@@ -1,0 +1,11 @@
+//! The crate as a whole: from events in a log to what a receiver has seen.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bed;
+mod clients;
+mod guarded;
+mod hour;
+mod lanes;
+mod managing;
+mod receiver;
