@@ -82,10 +82,10 @@ impl Metrics {
     }
 
     /// The open gaps are counted, but for those of `unknown`.
-    pub(crate) fn gaps(&self, open: &BTreeMap<Cause, i64>, unknown: Option<Cause>) {
+    pub(crate) fn gaps(&self, open: &BTreeMap<Cause, i64>, unknown: &[Cause]) {
         for cause in Cause::ALL {
             let label = CauseLabel { cause: cause.as_str() };
-            if unknown == Some(cause) {
+            if unknown.contains(&cause) {
                 self.gaps_open.remove(&label);
             } else {
                 self.gaps_open.get_or_create(&label).set(open.get(&cause).copied().unwrap_or(0));
