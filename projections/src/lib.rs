@@ -39,7 +39,7 @@ pub use crm::{CrmFilter, CrmOrder, CustomerView};
 pub use entries::{OrderEntry, OutcomeEntry};
 pub use error::Error;
 pub use feed::{FeedCursor, FeedEntry};
-pub use gaps::{BEHIND_AFTER, Behind, Cause, Found, Gap, GapFilter, GapState, Keep, LastEvent, UnknownParcel, behind};
+pub use gaps::{BEHIND_AFTER, Behind, Cause, Found, Gap, GapFilter, GapState, Keep, LastEvent, Undelivered, UnknownParcel, behind};
 pub use metrics::Metrics;
 pub use model::Model;
 pub use page::Page;

@@ -129,9 +129,21 @@ pub(crate) fn http(url: &str, method: &str, path: &str, headers: &[(&str, &str)]
 
 /// The same where the gateway may be dead.
 pub(crate) fn try_http(url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<(u16, String)> {
+    try_http_within(PATIENCE, url, method, path, headers, body)
+}
+
+/// The same for a client that does not wait long for the next bytes.
+pub(crate) fn try_http_within(
+    patience: Duration,
+    url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<(u16, String)> {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));

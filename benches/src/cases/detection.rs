@@ -7,7 +7,7 @@ use std::time::Duration;
 use atelier_domain::{Exception, Limit, Policy};
 use atelier_log::Log;
 use atelier_log::client::{Answer, Client};
-use atelier_projections::{GapFilter, Look, Metrics, Model, Runner, Store};
+use atelier_projections::{Found, GapFilter, Metrics, Model, Runner, Store};
 use atelier_runtime::{Engine, EngineSettings};
 use atelier_schemas::{Actor, Command, CommandData, Item, Topic};
 use prometheus_client::registry::Registry;
@@ -79,7 +79,7 @@ async fn one(client: &Client, store: &Store, number: u64) -> Outcome<f64> {
     let filter = GapFilter { order: Some(order), ..GapFilter::default() };
     let queries = store.queries();
     loop {
-        let found = queries.gaps(&filter, "admin", &Look::default()).await?;
+        let found = queries.gaps(&filter, "admin", &Found::default()).await?;
         let late = clock() - deadline;
         if !found.items.is_empty() {
             ensure(late >= 0, || format!("order {order} was found {late} ms before its deadline"))?;

@@ -39,7 +39,7 @@ pub(super) fn log(folder: &Path) -> Outcome<Arc<Embedded>> {
     for orders in orders.chunks(BATCH) {
         let records: Vec<_> = life::wave(orders, 0..1).zip(offset..).map(|(command, offset)| life::as_read(&command, 0, offset)).collect();
         offset += records.len() as u64;
-        let mut transaction = state.decide(&records, now)?;
+        let mut transaction = state.decide(records, now)?;
         // Nothing was appended, so nothing is consumed.
         transaction.next_command = 0;
         owner.commit(&transaction)?;

@@ -97,7 +97,7 @@ fn timers_cpu_s(commands: usize, folder: &std::path::Path) -> Outcome<f64> {
             .zip(first..)
             .map(|(command, offset)| life::as_read(&command, PARTITION, offset))
             .collect();
-        state.decide(&records, at)?;
+        state.decide(records, at)?;
         let found: Result<Option<Vec<Order>>, _> = ids[..count].iter().map(|id| state.order(id)).collect();
         Ok(found?.ok_or("an order is missing")?)
     };

@@ -13,7 +13,7 @@ use atelier_log::memory::Memory;
 use atelier_log::{Log, NewRecord};
 use atelier_schemas::{Actor, After, Event, EventData, Framed, Item, Topic, partition_of};
 use atelier_store::Store;
-use atelier_webhooks::{Endpoints, Guard, Limits, Metrics, Parts, Retention, SCHEMA, Sender, Wish};
+use atelier_webhooks::{Endpoints, Guard, LATE_MS, Limits, Metrics, Parts, Retention, SCHEMA, Sender, Wish};
 use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
@@ -162,6 +162,7 @@ impl House {
             link_base: String::new(),
             limits: Limits::default(),
             retention: Retention::default(),
+            late_ms: LATE_MS,
             name: Uuid::new_v4().to_string(),
         }))
     }

@@ -12,7 +12,8 @@ use crate::settings::Settings;
 use crate::telemetry::Voice;
 pub(crate) use roles::{ChaosArgs, DemoArgs, GatewayArgs, LeftOut, PricingArgs, RoleArgs, UpArgs};
 pub(crate) use tools::{
-    Asked, AuditArgs, Format, GapsArgs, KeyAction, KeyArgs, OrderArgs, ParkedArgs, RepairAction, RepairArgs, ReplayArgs,
+    Asked, AuditArgs, EndpointAction, EndpointArgs, Format, GapsArgs, KeyAction, KeyArgs, OrderArgs, ParkedArgs, RepairAction, RepairArgs,
+    ReplayArgs,
 };
 
 /// Event-sourced order lifecycle engine for makers of made-to-order jewellery.
@@ -89,6 +90,12 @@ Examples:\n  atelier gaps\n  atelier gaps --cause no_operator\n  atelier gaps --
     #[command(after_help = "Examples:\n  atelier key create --partner acme\n  atelier key create --partner acme --class large --json\n  \
 atelier key list --partner acme\n  atelier key revoke --partner acme k7b2mq4xw3ah")]
     Key(KeyArgs),
+    /// Partners' endpoints: enable one, send its messages again
+    #[command(
+        after_help = "`atelier gaps --cause webhook_undelivered` names the endpoints.\n\nExamples:\n  atelier endpoint enable 0197b1c2-…\n  \
+atelier endpoint resend 0197b1c2-…\n  atelier endpoint resend 0197b1c2-… --since 2026-11-20T12:00:00Z"
+    )]
+    Endpoint(EndpointArgs),
     /// What happened to an order, from the log itself
     #[command(after_help = "Examples:\n  atelier order 6f1cf0b6-…\n  atelier order 6f1cf0b6-… --at 2026-11-20T12:00:00Z --json")]
     Order(OrderArgs),
@@ -138,6 +145,7 @@ impl Command {
             | Command::Audit(_)
             | Command::Gaps(_)
             | Command::Key(_)
+            | Command::Endpoint(_)
             | Command::Order(_)
             | Command::Replay(_)
             | Command::Repair(_)

@@ -29,7 +29,11 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     let found = tokio::task::spawn_blocking(move || Found::at(log.as_ref(), &progress, now, grace)).await??;
     let limit = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
     let waiting = wiring::accounts(settings).await?.waiting_deliveries(None, limit).await?;
-    let found = Found { parcels: waiting.into_iter().map(parcel).collect(), ..found };
+    let undelivered = match wiring::webhooks_store_if_any(settings).await? {
+        Some(store) => atelier_webhooks::undelivered(&store, now, settings.webhook_late_ms()).await?,
+        None => Vec::new(),
+    };
+    let found = Found { parcels: waiting.into_iter().map(parcel).collect(), undelivered, ..found };
     let state = match (args.closed, args.all) {
         (true, _) => GapState::Closed,
         (_, true) => GapState::All,

@@ -7,6 +7,7 @@ mod checkpoints;
 mod cli;
 mod config_file;
 mod demo;
+mod endpoint;
 mod gaps;
 mod key;
 mod order;
@@ -70,6 +71,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Audit(args) => audit::run(&settings, &args).await,
         Command::Gaps(args) => gaps::run(&settings, &args).await,
         Command::Key(args) => key::run(&settings, &args).await,
+        Command::Endpoint(args) => endpoint::run(&settings, &args).await,
         Command::Order(args) => order::run(&settings, &args).await,
         Command::Replay(args) => replay::run(&settings, &args).await,
         Command::Parked(args) => parked::run(&settings, &args).await,

@@ -55,6 +55,9 @@ pub(crate) struct Settings {
     /// File with certificates (PEM) that webhooks trust beside Mozilla's
     #[arg(long, env = "ATELIER_WEBHOOK_CA", global = true, value_name = "FILE")]
     pub(crate) webhook_ca: Option<PathBuf>,
+    /// A message that has been on its way to a partner for so many seconds is a gap
+    #[arg(long, env = "ATELIER_WEBHOOK_LATE_S", global = true, default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..), value_name = "S")]
+    pub(crate) webhook_late_s: u32,
     /// Where partners reach this house; comes before the links in webhooks
     #[arg(long, env = "ATELIER_PUBLIC_URL", global = true, default_value = "", value_name = "URL")]
     pub(crate) public_url: String,
@@ -64,6 +67,13 @@ pub(crate) struct Settings {
     /// How log lines look
     #[arg(long, env = "ATELIER_LOG_FORMAT", global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+}
+
+impl Settings {
+    /// `--webhook-late-s` in milliseconds.
+    pub(crate) fn webhook_late_ms(&self) -> i64 {
+        i64::from(self.webhook_late_s) * 1000
+    }
 }
 
 /// Which log.

@@ -142,11 +142,23 @@ pub(crate) async fn webhooks_store(settings: &Settings) -> Result<atelier_store:
         StoreChoice::Sqlite => {
             std::fs::create_dir_all(&settings.data)
                 .map_err(|error| format!("cannot make the folder {}: {error}; choose another with --data", settings.data.display()))?;
-            format!("sqlite:{}", settings.data.join("webhooks.sqlite").display())
+            format!("sqlite:{}", webhooks_file(settings).display())
         }
         StoreChoice::Postgres { url } => url.clone(),
     };
     Ok(atelier_store::Store::open(&url, &atelier_webhooks::SCHEMA).await?)
+}
+
+/// The same for somebody who only looks: `None` where nothing was ever kept.
+pub(crate) async fn webhooks_store_if_any(settings: &Settings) -> Result<Option<atelier_store::Store>, Failure> {
+    match &settings.store {
+        StoreChoice::Sqlite if !webhooks_file(settings).is_file() => Ok(None),
+        StoreChoice::Sqlite | StoreChoice::Postgres { .. } => webhooks_store(settings).await.map(Some),
+    }
+}
+
+fn webhooks_file(settings: &Settings) -> PathBuf {
+    settings.data.join("webhooks.sqlite")
 }
 
 /// What webhooks are sent with.

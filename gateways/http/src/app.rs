@@ -7,7 +7,7 @@ use atelier_blobs::Blobs;
 use atelier_log::client::Client;
 use atelier_partners::key::RANDOM_BYTES;
 use atelier_partners::{Accounts, Limiter, Places};
-use atelier_projections::Queries;
+use atelier_projections::{Queries, Undelivered};
 use atelier_webhooks::Endpoints;
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -77,6 +77,15 @@ impl Gateway {
             readers: Arc::new(Semaphore::new(readers)),
             log_probe: Arc::new(Semaphore::new(1)),
         }))
+    }
+
+    /// What does not arrive at partners; the log says it when nobody can tell.
+    pub(crate) async fn undelivered(&self) -> Result<Vec<Undelivered>, Refusal> {
+        let late_ms = i64::try_from(self.app.config.undelivered_limit.as_millis()).unwrap_or(i64::MAX);
+        self.app.webhooks.undelivered(late_ms).await.map_err(|error| {
+            tracing::warn!(%error, "nobody can tell which messages do not arrive");
+            Refusal::new(Code::Unavailable, "The webhooks' store is away. Try again in a moment.")
+        })
     }
 
     /// A place among the live streams, given back when dropped.

@@ -30,6 +30,8 @@ pub struct Config {
     pub max_readers: usize,
     /// A read model that lacks records this old is a gap.
     pub behind_limit: Duration,
+    /// A partner's message that is on its way for so long is a gap.
+    pub undelivered_limit: Duration,
 }
 
 impl Default for Config {
@@ -46,6 +48,7 @@ impl Default for Config {
             max_streams: 1000,
             max_readers: 8,
             behind_limit: atelier_projections::BEHIND_AFTER,
+            undelivered_limit: Duration::from_millis(atelier_webhooks::LATE_MS.unsigned_abs()),
         }
     }
 }

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::dispatch::{Clock, Dispatcher, Finished, Limits, Start};
-use crate::housekeeping::{COUNT_EVERY, PRUNE_EVERY, Retention, prune, set_gauges};
-use crate::ingest::Ingest;
+use crate::housekeeping::{COUNT_EVERY, PRUNE_EVERY, Retention, count_undelivered, prune, set_gauges};
+use crate::ingest::{Ingest, Ingested};
 use crate::send::Transport;
 use crate::{Error, Metrics};
 
@@ -23,6 +23,8 @@ const POLL: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(100);
 /// How long a process that another one was faster than holds back.
 const LEE: Duration = Duration::from_millis(250);
+/// Orders set aside are tried again this often: a newer program may have joined.
+const AGAIN: Duration = Duration::from_secs(60);
 /// Pauses while the store or the log is away.
 const AWAY: Duration = Duration::from_millis(500);
 /// How long messages under way may take at the end.
@@ -47,6 +49,8 @@ pub struct Parts {
     pub limits: Limits,
     /// How long the log of deliveries reaches back.
     pub retention: Retention,
+    /// A message that is on its way for so long counts as one that does not arrive; [`crate::LATE_MS`].
+    pub late_ms: i64,
     /// A name of this process and run that no other has.
     pub name: String,
 }
@@ -97,12 +101,22 @@ impl Drop for Handle {
 async fn read(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<bool>) {
     let mut ingest = Ingest::new(parts.store, parts.log, parts.metrics.clone(), parts.link_base);
     let mut away = false;
+    let mut again = Instant::now();
     while !*stop.borrow() {
-        match ingest.turn(POLL).await {
+        let turn = if Instant::now() >= again {
+            let endpoints = ingest.try_again().await;
+            endpoints.map(|endpoints| Ingested { endpoints, ..Ingested::default() }).inspect(|_| again = Instant::now() + AGAIN)
+        } else {
+            ingest.turn(POLL).await
+        };
+        match turn {
             Ok(ingested) => {
                 parts.metrics.read.inc_by(ingested.records as u64);
                 if std::mem::take(&mut away) {
                     tracing::info!("webhooks read the log again");
+                }
+                if ingested.again {
+                    again = Instant::now();
                 }
                 if !ingested.endpoints.is_empty() {
                     woken.endpoints.lock().unwrap_or_else(PoisonError::into_inner).extend(ingested.endpoints);
@@ -198,10 +212,13 @@ async fn keep_house(parts: Parts, mut stop: watch::Receiver<bool>) {
         if let Err(error) = set_gauges(&parts.store, &parts.clock, &parts.metrics).await {
             tracing::debug!(%error, "webhooks could not be counted");
         }
-        if round.is_multiple_of(PRUNE_EVERY)
-            && let Err(error) = prune(&parts.store, &parts.clock, parts.retention).await
-        {
-            tracing::debug!(%error, "the log of deliveries could not be pruned");
+        if round.is_multiple_of(PRUNE_EVERY) {
+            if let Err(error) = count_undelivered(&parts.store, &parts.clock, parts.late_ms, &parts.metrics).await {
+                tracing::debug!(%error, "what does not arrive could not be counted");
+            }
+            if let Err(error) = prune(&parts.store, &parts.clock, parts.retention).await {
+                tracing::debug!(%error, "the log of deliveries could not be pruned");
+            }
         }
         round = round.wrapping_add(1);
         pause(&mut stop, COUNT_EVERY).await;

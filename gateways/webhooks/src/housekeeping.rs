@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_store::{Columns, Select, Store};
+use atelier_store::{Columns, Select, Store, Transaction};
 use uuid::Uuid;
 
 use crate::dispatch::Clock;
@@ -11,7 +11,7 @@ use crate::{Error, Metrics};
 
 /// How often the gauges are set.
 pub(crate) const COUNT_EVERY: Duration = Duration::from_secs(5);
-/// Rounds of counting between two of pruning.
+/// Rounds of setting gauges between two of pruning and counting what does not arrive: a minute.
 pub(crate) const PRUNE_EVERY: u32 = 12;
 /// Rows that go in one transaction at most.
 const CHUNK: i64 = 2000;
@@ -42,6 +42,8 @@ pub(crate) async fn set_gauges(store: &Store, clock: &Clock, metrics: &Metrics) 
         Some(row) => now - Columns::of(&row).int()?,
         None => 0,
     });
+    let parked = Select::text("SELECT COUNT(*) FROM webhook_parked").first(store).await?;
+    metrics.set_aside.set(parked.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0));
     let select = Select::text("SELECT COUNT(*), SUM(CASE WHEN enabled = 0 THEN 1 ELSE 0 END), ")
         .push("SUM(CASE WHEN enabled = 1 AND open_until > ? THEN 1 ELSE 0 END), ", [now.into()])
         .push("SUM(CASE WHEN enabled = 1 AND failures > 0 AND COALESCE(open_until, 0) <= ? THEN 1 ELSE 0 END)", [now.into()])
@@ -57,6 +59,13 @@ pub(crate) async fn set_gauges(store: &Store, clock: &Clock, metrics: &Metrics) 
             metrics.endpoints(state, count);
         }
     }
+    Ok(())
+}
+
+/// Counts what does not arrive. Where much waits that takes a while, so it is done with pruning.
+pub(crate) async fn count_undelivered(store: &Store, clock: &Clock, late_ms: i64, metrics: &Metrics) -> Result<(), Error> {
+    let undelivered = crate::undelivered(store, clock(), late_ms).await?.len();
+    metrics.undelivered.set(i64::try_from(undelivered).unwrap_or(i64::MAX));
     Ok(())
 }
 
@@ -92,16 +101,27 @@ async fn prune_one(store: &Store, endpoint_id: Uuid, before: i64, count: i64) ->
     };
     let mut gone = 0;
     loop {
-        const PRUNE: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND state = $2 AND settled_at < $3 AND settled_at <= \
-            (SELECT MAX(settled_at) FROM (SELECT settled_at FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 1 \
-            ORDER BY settled_at LIMIT $4) AS oldest)";
+        const PRUNE: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND state = $2 AND settled_at < $3 AND settled_at <= $4";
+        const NOTE: &str = "UPDATE webhook_endpoints SET pruned_to = $1 WHERE endpoint_id = $2 AND pruned_to < $1";
         let mut transaction = store.begin().await?;
         transaction.lock(LOCK).await?;
-        let now_gone = transaction.execute(PRUNE, [endpoint_id.into(), DELIVERED.into(), before.into(), CHUNK.into()]).await?;
+        let last = Select::text("SELECT MAX(settled_at) FROM (SELECT settled_at FROM webhook_deliveries WHERE ")
+            .push("endpoint_id = ? AND state = 1 AND settled_at < ?", [endpoint_id.into(), before.into()])
+            .push(" ORDER BY settled_at LIMIT ?) AS oldest", [CHUNK.into()]);
+        let Some(last) = number(last, &mut transaction).await? else { return Ok(gone) };
+        let newest = Select::text("SELECT MAX(event_at) FROM webhook_deliveries WHERE ")
+            .push("endpoint_id = ? AND state = 1 AND settled_at < ? AND settled_at <= ?", [endpoint_id.into(), before.into(), last.into()]);
+        let newest = number(newest, &mut transaction).await?;
+        gone += transaction.execute(PRUNE, [endpoint_id.into(), DELIVERED.into(), before.into(), last.into()]).await?;
+        transaction.execute(NOTE, [newest.into(), endpoint_id.into()]).await?;
         transaction.commit().await?;
-        if now_gone == 0 {
-            return Ok(gone);
-        }
-        gone += now_gone;
     }
+}
+
+/// The one number a question is answered with.
+async fn number(select: Select, transaction: &mut Transaction) -> Result<Option<i64>, Error> {
+    Ok(match select.first_in(transaction).await? {
+        Some(row) => Columns::of(&row).optional_int()?,
+        None => None,
+    })
 }

@@ -12,7 +12,7 @@
 //! 2. At least once, under the same `webhook-id`, the event's id.
 //! 3. A message that fails stops its order at its endpoint and nothing else; an endpoint that fails has one
 //!    place among [`Limits::in_flight`].
-//! 4. A disabled endpoint loses nothing.
+//! 4. A disabled endpoint loses nothing. Nor does an order of which an event cannot be read yet: it waits.
 //! 5. No address that is not public is dialled, unless it is on the list given.
 //!
 //! Deliberately absent: orders' data beyond what a partner sees, retries in memory, a queue that has to fit
@@ -28,11 +28,13 @@ mod housekeeping;
 mod ingest;
 mod message;
 mod metrics;
+pub mod reconcile;
 mod secret;
 mod send;
 pub mod signature;
 mod stamp;
 mod tables;
+mod undelivered;
 
 #[cfg(test)]
 mod tests;
@@ -51,3 +53,4 @@ pub use metrics::Metrics;
 pub use secret::{BadSecret, Secret};
 pub use send::{Answer, Attempt, BadRoots, Dial, Doing, Message, Resolve, Sender, System, TOTAL_LIMIT, Transport};
 pub use tables::SCHEMA;
+pub use undelivered::{LATE_MS, undelivered};

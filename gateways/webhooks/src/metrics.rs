@@ -29,6 +29,8 @@ pub struct Metrics {
     pub(crate) taken_over: Counter,
     pub(crate) retries: Counter,
     pub(crate) in_flight: Gauge,
+    pub(crate) set_aside: Gauge,
+    pub(crate) undelivered: Gauge,
     pub(crate) first_attempt: Histogram,
     oldest: Gauge<f64, AtomicU64>,
     endpoints: Family<StateLabel, Gauge>,
@@ -45,6 +47,8 @@ impl Metrics {
             taken_over: Counter::default(),
             retries: Counter::default(),
             in_flight: Gauge::default(),
+            set_aside: Gauge::default(),
+            undelivered: Gauge::default(),
             first_attempt: Histogram::new(exponential_buckets(0.005, 2.0, 16)),
             oldest: Gauge::default(),
             endpoints: Family::default(),
@@ -56,7 +60,7 @@ impl Metrics {
             "Attempts by result: delivered, refused (another status), unreachable (none), given_up (the last of three days)",
             metrics.attempts.clone(),
         );
-        registry.register("webhook_events_unreadable", "Events of which no message could be made", metrics.unreadable.clone());
+        registry.register("webhook_events_unreadable", "Events that could not be read", metrics.unreadable.clone());
         registry.register(
             "webhook_lanes_taken_over",
             "Endpoints taken over from a process that did not renew its lease",
@@ -64,6 +68,16 @@ impl Metrics {
         );
         registry.register("webhook_store_retries", "Times the store or the log was away and was asked again", metrics.retries.clone());
         registry.register("webhook_in_flight", "Messages under way", metrics.in_flight.clone());
+        registry.register(
+            "webhook_undelivered",
+            "Gaps open of the cause webhook_undelivered, as every process that sends counts them in the shared store once a minute",
+            metrics.undelivered.clone(),
+        );
+        registry.register(
+            "webhook_orders_set_aside",
+            "Orders of which nothing is told because one of their events cannot be read",
+            metrics.set_aside.clone(),
+        );
         registry.register(
             "webhook_first_attempt_seconds",
             "From an event to the first attempt of its message",

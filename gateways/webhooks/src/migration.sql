@@ -25,6 +25,8 @@ CREATE TABLE webhook_endpoints (
     -- The circuit is open until then; `opened` times in a row.
     open_until    BIGINT,
     opened        BIGINT NOT NULL,
+    -- The time of the last event whose message has left the log of deliveries.
+    pruned_to     BIGINT NOT NULL DEFAULT 0,
     lease         TEXT,
     -- When it is to be looked at: something is due, or the lease has run out. The largest number: never.
     ready_at      BIGINT NOT NULL
@@ -96,3 +98,16 @@ CREATE TABLE webhook_offsets (
     log_partition BIGINT NOT NULL PRIMARY KEY,
     next          BIGINT NOT NULL
 );
+
+-- Orders of which an event could not be read: nothing is told of them from that event on.
+CREATE TABLE webhook_parked (
+    order_id      TEXT   NOT NULL PRIMARY KEY,
+    log_partition BIGINT NOT NULL,
+    log_offset    BIGINT NOT NULL,
+    reason        TEXT   NOT NULL,
+    parked_at     BIGINT NOT NULL,
+    -- An event of the order says which of its records do not count.
+    skipped       BIGINT NOT NULL
+);
+
+CREATE INDEX webhook_parked_oldest ON webhook_parked (parked_at, order_id);

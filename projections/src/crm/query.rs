@@ -1,17 +1,21 @@
 //! What sellers ask.
 
+use std::collections::BTreeMap;
+
 use atelier_store::{Columns, Select, Value};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
 use super::view::{CrmFilter, CrmOrder};
 use crate::page::{Cursor, Page, limit, one_more, page};
-use crate::{Error, Queries, SANDBOX};
+use crate::{Cause, Error, Queries, SANDBOX, Undelivered};
 
 /// Marks the cursors of the list of orders.
 const ORDERS_LIST: char = 'c';
 /// And of those that need a person.
 const ATTENTION_LIST: char = 'a';
+/// Orders looked up by one statement.
+const LOOKED_UP: usize = 200;
 
 impl Queries {
     /// Orders, the one created last first. The creation time never changes, so paging gives each order
@@ -33,21 +37,46 @@ impl Queries {
     }
 
     /// Orders that need a person, the one that has waited longest first: those that have a gap open
-    /// ([`Queries::gaps`]), whatever its cause.
+    /// ([`Queries::gaps`]), whatever its cause. `undelivered` is what the asker has found just now: it counts
+    /// where it is about an order.
     ///
     /// # Errors
     /// [`Error::BadCursor`], [`Error::Unavailable`].
-    pub async fn attention(&self, filter: &CrmFilter) -> Result<Page<CrmOrder>, Error> {
+    pub async fn attention(&self, filter: &CrmFilter, undelivered: &[Undelivered]) -> Result<Page<CrmOrder>, Error> {
         let limit = limit(filter.limit);
+        let after = filter.cursor.as_deref().map(|cursor| Cursor::decode(cursor, ATTENTION_LIST)).transpose()?;
         let mut select = narrowed(Select::from(&ORDERS, "attention_since IS NOT NULL"), filter);
-        if let Some(cursor) = &filter.cursor {
-            let Cursor { rank, id } = Cursor::decode(cursor, ATTENTION_LIST)?;
+        if let Some(Cursor { rank, id }) = after {
             select = select.push(" AND (attention_since, order_id) > (?, ?)", [rank.into(), id.into()]);
         }
         let rows = select.push(" ORDER BY attention_since, order_id LIMIT ?", [one_more(limit)]).all(self.store.db()).await?;
-        let rows = rows.iter().map(OrderRow::read).collect::<Result<Vec<_>, _>>()?;
+        let mut rows = rows.iter().map(OrderRow::read).collect::<Result<Vec<_>, _>>()?;
+        let mut since: BTreeMap<Uuid, i64> = BTreeMap::new();
+        for found in undelivered {
+            if let Some(order_id) = found.order_id {
+                let first = since.entry(order_id).or_insert(found.since);
+                *first = (*first).min(found.since);
+            }
+        }
+        // Those that are in the list for nothing else.
+        let ids: Vec<Value> = since.keys().map(|id| (*id).into()).collect();
+        for ids in ids.chunks(LOOKED_UP) {
+            let select = narrowed(Select::from(&ORDERS, "attention_since IS NULL"), filter).any_of(" AND order_id IN", ids.to_vec());
+            for row in select.all(self.store.db()).await? {
+                let row = OrderRow::read(&row)?;
+                rows.push(OrderRow { attention_since: since.get(&row.order_id).copied(), ..row });
+            }
+        }
         let key = |row: &OrderRow| Cursor { rank: row.attention_since.unwrap_or_default(), id: row.order_id };
-        Ok(page(rows, limit, ATTENTION_LIST, key, OrderRow::view))
+        rows.retain(|row| after.is_none_or(|after| (key(row).rank, row.order_id) > (after.rank, after.id)));
+        rows.sort_by_key(|row| (key(row).rank, row.order_id));
+        let view = |row: OrderRow| {
+            let undelivered = since.contains_key(&row.order_id);
+            let mut order = row.view();
+            order.gaps.extend(undelivered.then_some(Cause::WebhookUndelivered));
+            order
+        };
+        Ok(page(rows, limit, ATTENTION_LIST, key, view))
     }
 
     /// How many orders stand in each status, by name; a status nobody was ever in is missing.

@@ -1,6 +1,7 @@
 //! What of an order its partner sees.
 
 use atelier_schemas::{Event, EventData, Money, TimeMs};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::account;
@@ -10,7 +11,7 @@ pub const TYPES: [&str; 6] =
     ["order.created", "order.status_changed", "order.price_changed", "order.held", "order.resumed", "order.amended"];
 
 /// A partner's order as the partner last saw it. Small and plain, so that it can be kept in a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// The order.
     pub order_id: Uuid,

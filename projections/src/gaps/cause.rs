@@ -40,11 +40,13 @@ pub enum Cause {
     UnknownParcel,
     /// A read model lacks records that have been in the log for longer than a limit.
     ProjectionBehind,
+    /// A message to the order's partner does not arrive.
+    WebhookUndelivered,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 15] = [
+    pub const ALL: [Cause; 17] = [
         Cause::NoAcceptance,
         Cause::LeaseExpired,
         Cause::PricingFailed,
@@ -61,6 +63,7 @@ impl Cause {
         Cause::UnreadableRecord,
         Cause::UnknownParcel,
         Cause::ProjectionBehind,
+        Cause::WebhookUndelivered,
     ];
 
     /// The name, as it stands in answers, tables and metrics.
@@ -82,6 +85,7 @@ impl Cause {
             Cause::UnreadableRecord => "unreadable_record",
             Cause::UnknownParcel => "unknown_parcel",
             Cause::ProjectionBehind => "projection_behind",
+            Cause::WebhookUndelivered => "webhook_undelivered",
         }
     }
 
@@ -104,12 +108,16 @@ impl Cause {
             Cause::UnreadableRecord => "every record can be read",
             Cause::UnknownParcel => "an order is shipped with this parcel",
             Cause::ProjectionBehind => "the read model follows the log",
+            Cause::WebhookUndelivered => "the partner's endpoint takes the message",
         }
     }
 
     /// Found when somebody asks, not written into the ledger.
     pub(super) const fn is_derived(self) -> bool {
-        matches!(self, Cause::NoEngine | Cause::UnreadableRecord | Cause::UnknownParcel | Cause::ProjectionBehind)
+        matches!(
+            self,
+            Cause::NoEngine | Cause::UnreadableRecord | Cause::UnknownParcel | Cause::ProjectionBehind | Cause::WebhookUndelivered
+        )
     }
 
     /// What of an order in `stage` needs a person, as a cause. A stage without a row here does not

@@ -1,5 +1,5 @@
-//! Gaps that are found by looking: records set aside, parcels nobody knows, and read models that lack records. (For
-//! engines that are not there see `silent.rs`.)
+//! Gaps that are found by looking: records set aside, parcels nobody knows, read models that lack records, messages that
+//! do not arrive. (For engines that are not there see `silent.rs`.)
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ pub const BEHIND_AFTER: Duration = Duration::from_secs(30);
 
 /// Keys of records set aside that are looked at in one go.
 const KEYS_AT_ONCE: i64 = 200;
+/// Orders looked up by one statement.
+const LOOKED_UP: usize = 200;
 /// How long [`behind`] may take over all partitions.
 const LOOK_FOR: Duration = Duration::from_secs(5);
 /// And how long it waits for the log at once.
@@ -33,6 +35,8 @@ pub struct Found {
     pub behind: Vec<Behind>,
     /// Deliveries that wait for their parcels.
     pub parcels: Vec<UnknownParcel>,
+    /// Of the webhooks' store.
+    pub undelivered: Vec<Undelivered>,
     /// The time.
     pub now: TimeMs,
     /// How long a record may be missing in a read model; twice that long an engine may be silent. [`BEHIND_AFTER`].
@@ -40,12 +44,12 @@ pub struct Found {
 }
 
 impl Found {
-    /// Looks, as [`behind`] does; parcels are for the asker to add.
+    /// Looks, as [`behind`] does; parcels and messages are for the asker to add.
     ///
     /// # Errors
     /// As of [`behind`].
     pub fn at(log: &dyn Log, progress: &HashMap<(Model, Partition), u64>, now: TimeMs, limit: Duration) -> Result<Self, Error> {
-        Ok(Self { behind: behind(log, progress, now, limit)?, parcels: Vec::new(), now, limit })
+        Ok(Self { behind: behind(log, progress, now, limit)?, parcels: Vec::new(), undelivered: Vec::new(), now, limit })
     }
 }
 
@@ -73,6 +77,23 @@ pub struct Behind {
     pub records: u64,
     /// When the log took the first of them.
     pub since: TimeMs,
+}
+
+/// Something of a partner's messages that does not arrive. Whoever can see the webhooks' store finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Where the messages should go; `None`: nowhere, because an event of the order cannot be read.
+    pub endpoint_id: Option<Uuid>,
+    /// The order they are about; `None`: all that wait for the endpoint.
+    pub order_id: Option<Uuid>,
+    /// Whose endpoint and order it is.
+    pub partner: String,
+    /// Since when it has counted as a gap; the same at every look.
+    pub since: TimeMs,
+    /// What is wrong, for people.
+    pub detail: String,
+    /// What may be done.
+    pub allowed: Vec<String>,
 }
 
 /// Finds the read models that lack a record the log took more than `limit` before `now`, given how far
@@ -153,6 +174,36 @@ pub(super) fn of_behind(behind: &[Behind]) -> impl Iterator<Item = (Cursor, Gap)
         );
         (Cursor { rank: *since, id: gap.gap_id }, Gap { detail: Some(detail), ..gap })
     })
+}
+
+/// One gap per order and endpoint, or per endpoint; where the orders stand is looked up.
+pub(super) async fn of_undelivered(store: &Store, undelivered: &[Undelivered]) -> Result<Vec<(Cursor, Gap)>, Error> {
+    let mut stand: HashMap<Uuid, (String, bool)> = HashMap::new();
+    let orders: Vec<Uuid> = undelivered.iter().filter_map(|found| found.order_id).collect();
+    for orders in orders.chunks(LOOKED_UP) {
+        let ids = orders.iter().map(|id| (*id).into()).collect();
+        let select = Select::text("SELECT order_id, status, held FROM gap_orders WHERE 1 = 1").any_of(" AND order_id IN", ids);
+        for row in select.all(store.db()).await? {
+            let mut columns = Columns::of(&row);
+            stand.insert(columns.id()?, (columns.text()?, columns.flag()?));
+        }
+    }
+    let gaps = undelivered.iter().map(|Undelivered { endpoint_id, order_id, partner, since, detail, allowed }| {
+        let name = format!("{}/{}", endpoint_id.unwrap_or_default(), order_id.unwrap_or_default());
+        let stands = order_id.and_then(|order_id| stand.get(&order_id));
+        let gap = Gap {
+            order_id: order_id.map(|order_id| order_id.to_string()),
+            channel: Some("partner".to_owned()),
+            status: stands.map(|(status, _)| status.clone()),
+            held: stands.is_some_and(|(_, held)| *held),
+            holder: Some(partner.clone()),
+            detail: Some(detail.clone()),
+            allowed: allowed.clone(),
+            ..derived(Cause::WebhookUndelivered, *since, &name)
+        };
+        (Cursor { rank: *since, id: gap.gap_id }, gap)
+    });
+    Ok(gaps.collect())
 }
 
 /// One gap per key, whichever read models have set it aside: those behind `after` in the order of the list, more than

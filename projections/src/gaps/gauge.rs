@@ -17,9 +17,13 @@ pub(crate) async fn keep_counting(store: Store, log: Arc<dyn Log>, metrics: Metr
     let queries = store.queries();
     loop {
         let found = look(&queries, log.clone()).await;
-        let unknown: &[Cause] = if found.is_err() { &[Cause::ProjectionBehind, Cause::NoEngine] } else { &[] };
+        // What does not arrive is seen in the webhooks' store, and told by those who send.
+        let mut unknown = vec![Cause::WebhookUndelivered];
+        if found.is_err() {
+            unknown.extend([Cause::ProjectionBehind, Cause::NoEngine]);
+        }
         match queries.open_gaps(&found.unwrap_or_default()).await {
-            Ok(open) => metrics.gaps(&open, unknown),
+            Ok(open) => metrics.gaps(&open, &unknown),
             Err(_) => metrics.gaps_are_unknown(),
         }
         // An error says that nobody is left to stop it, which is a stop.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Cause;
-use super::derived::{Found, of_behind, of_parcels, of_parked};
+use super::derived::{Found, of_behind, of_parcels, of_parked, of_undelivered};
 use super::row::{GAPS, GapRow};
 use super::silent;
 use super::view::{Gap, GapFilter, GapState};
@@ -49,9 +49,14 @@ impl Queries {
         }
         let parked = Select::text("SELECT COUNT(DISTINCT record_key) FROM parked").first(self.store.db()).await?;
         let parked = parked.map_or(Ok(0), |row| Columns::of(&row).int())?;
-        let behind = i64::try_from(look.behind.len()).unwrap_or(i64::MAX);
+        let [behind, undelivered] = [look.behind.len(), look.undelivered.len()].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         let unsaid = silent::count(&self.store, look).await?;
-        for (cause, count) in [(Cause::NoEngine, unsaid), (Cause::UnreadableRecord, parked), (Cause::ProjectionBehind, behind)] {
+        for (cause, count) in [
+            (Cause::NoEngine, unsaid),
+            (Cause::UnreadableRecord, parked),
+            (Cause::ProjectionBehind, behind),
+            (Cause::WebhookUndelivered, undelivered),
+        ] {
             if count > 0 {
                 open.insert(cause, count);
             }
@@ -108,6 +113,9 @@ impl Queries {
         }
         if filter.asks_for(Cause::UnknownParcel) {
             found.extend(of_parcels(&besides.parcels));
+        }
+        if filter.asks_for(Cause::WebhookUndelivered) {
+            found.extend(of_undelivered(&self.store, &besides.undelivered).await?);
         }
         found.retain(|(key, gap)| {
             filter.holder.as_ref().is_none_or(|holder| gap.holder.as_ref() == Some(holder))

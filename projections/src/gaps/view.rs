@@ -50,7 +50,7 @@ pub struct Gap {
     pub closed_by: Option<String>,
     /// From opening to closing, in milliseconds; `None` while it is open.
     pub open_ms: Option<i64>,
-    /// What the asker may ask of the order now.
+    /// What the asker may ask of the order now; `endpoint_enable` and `endpoint_resend` are for whoever has the command line.
     pub allowed: Vec<String>,
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use atelier_domain::{Channel, Stage, Status};
 use atelier_log::memory::Memory;
 use atelier_projections::{
-    Behind, Cause, CrmFilter, Error, Found, Gap, GapFilter, GapState, Metrics, Model, ParkedFilter, Queries, Runner, Store, behind,
+    Behind, Cause, CrmFilter, Error, Found, Gap, GapFilter, GapState, Metrics, Model, ParkedFilter, Queries, Runner, Store, Undelivered,
+    behind,
 };
 use atelier_schemas::EventData;
 use prometheus_client::encoding::text::encode;
@@ -27,7 +28,7 @@ async fn paged(queries: &Queries, filter: &GapFilter, besides: &Found) -> Vec<Ga
     let mut filter = GapFilter { limit: Some(7), ..filter.clone() };
     let mut found = Vec::new();
     loop {
-        let page = queries.gaps(&filter, "admin", look).await.unwrap();
+        let page = queries.gaps(&filter, "admin", besides).await.unwrap();
         assert!(page.items.len() <= 7);
         found.extend(page.items);
         filter.cursor = page.next;
@@ -83,7 +84,7 @@ async fn the_list_of_attention_is_the_orders_with_an_open_gap() {
         let queries = store.queries();
         let gaps = paged(&queries, &GapFilter::default(), &Found::default()).await;
         let by_gaps: BTreeSet<(String, Cause)> = gaps.into_iter().map(|gap| (gap.order_id.unwrap(), gap.cause)).collect();
-        let needy = queries.attention(&CrmFilter { limit: Some(200), ..CrmFilter::default() }).await.unwrap().items;
+        let needy = queries.attention(&CrmFilter { limit: Some(200), ..CrmFilter::default() }, &[]).await.unwrap().items;
         let by_attention = needy.iter().flat_map(|order| order.gaps.iter().map(|cause| (order.order_id.to_string(), *cause))).collect();
         assert_eq!(by_gaps, by_attention, "{}", bed.name);
         let counted = queries.open_gaps(&Found::default()).await.unwrap();
@@ -213,7 +214,10 @@ async fn open_gaps_are_counted_for_the_scrape() {
     until("it is counted", || async { text().contains("atelier_gaps_open{cause=\"pricing_failed\"} 1\n") }).await;
     // Its deadline lies years back, and no engine has said so.
     assert!(text().contains("atelier_gaps_open{cause=\"no_engine\"} 1\n"), "{}", text());
-    for cause in Cause::ALL.into_iter().filter(|cause| ![Cause::PricingFailed, Cause::NoEngine].contains(cause)) {
+    // Those who send count what does not arrive.
+    assert!(!text().contains("webhook_undelivered\"}"), "{}", text());
+    for cause in Cause::ALL.into_iter().filter(|cause| ![Cause::PricingFailed, Cause::NoEngine, Cause::WebhookUndelivered].contains(cause))
+    {
         assert!(text().contains(&format!("atelier_gaps_open{{cause=\"{cause}\"}} 0\n")), "{cause}: {}", text());
     }
     order.version = 8;
@@ -221,6 +225,58 @@ async fn open_gaps_are_counted_for_the_scrape() {
     until("it is gone", || async { text().contains("atelier_gaps_open{cause=\"pricing_failed\"} 0\n") }).await;
     until("so is the silence", || async { text().contains("atelier_gaps_open{cause=\"no_engine\"} 0\n") }).await;
     runner.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_arrive_at_a_partner_is_a_gap_and_in_the_sellers_list() {
+    for bed in Bed::both() {
+        let log = Memory::new(2);
+        append_all(&log, &many(60)).await;
+        let store = bed.store().await;
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        let all = CrmFilter { limit: Some(200), ..CrmFilter::default() };
+        let orders = queries.crm_orders(&all).await.unwrap().items;
+        let needy = queries.attention(&all, &[]).await.unwrap().items;
+        // One that needs nobody otherwise, before all others, and one that is in the list anyway.
+        let quiet = orders.iter().find(|order| needy.iter().all(|needy| needy.order_id != order.order_id)).unwrap().order_id;
+        let endpoint_id = Some(Uuid::from_u128(1));
+        let of = |order_id: Option<Uuid>, since: i64| Undelivered {
+            endpoint_id,
+            order_id,
+            partner: "acme".into(),
+            since,
+            detail: "it does not arrive".into(),
+            allowed: vec!["endpoint_resend".into()],
+        };
+        let undelivered = vec![of(Some(quiet), 1000), of(Some(needy[0].order_id), 2000), of(None, 500)];
+        let listed = queries.attention(&all, &undelivered).await.unwrap().items;
+        assert_eq!(listed.len(), needy.len() + 1, "{}", bed.name);
+        assert_eq!((listed[0].order_id, listed[0].gaps.as_slice()), (quiet, &[Cause::WebhookUndelivered][..]));
+        assert_eq!(listed[0].attention_since.as_deref(), Some("1970-01-01T00:00:01.000Z"));
+        let also = listed.iter().find(|order| order.order_id == needy[0].order_id).unwrap();
+        assert_eq!(also.gaps, [needy[0].gaps.as_slice(), &[Cause::WebhookUndelivered]].concat());
+        // Page by page it is the same list.
+        let (mut paged_list, mut filter) = (Vec::new(), CrmFilter { limit: Some(1), ..CrmFilter::default() });
+        loop {
+            let page = queries.attention(&filter, &undelivered).await.unwrap();
+            paged_list.extend(page.items);
+            filter.cursor = page.next;
+            if filter.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged_list, listed, "{}", bed.name);
+
+        let looked = Found { undelivered, ..Found::default() };
+        let of_partner = GapFilter { cause: Some(Cause::WebhookUndelivered), holder: Some("acme".into()), ..GapFilter::default() };
+        let gaps = paged(&queries, &of_partner, &looked).await;
+        assert_eq!(gaps.iter().map(|gap| gap.order_id.is_some()).collect::<Vec<_>>(), [false, true, true], "{gaps:?}");
+        assert!(gaps[1].status.is_some() && gaps[1].allowed == ["endpoint_resend"], "{gaps:?}");
+        assert_eq!(queries.open_gaps(&looked).await.unwrap()[&Cause::WebhookUndelivered], 3);
+        let of_others = GapFilter { holder: Some("other".into()), ..of_partner };
+        assert_eq!(paged(&queries, &of_others, &looked).await, []);
+    }
 }
 
 /// The order's deadline as the script's orders have it, and the time at which a silent engine counts as dead.
@@ -252,7 +308,7 @@ async fn a_deadline_that_nobody_writes_down_is_a_gap_until_somebody_does() {
         append(&log, &waits).await;
         settle(&runner, &log).await;
 
-        let at = |now: i64| Found { behind: Vec::new(), parcels: Vec::new(), now, limit: LIMIT };
+        let at = |now: i64| Found { now, limit: LIMIT, ..Found::default() };
         assert_eq!(queries.gaps(&of_engine(), "admin", &at(due + GRACE_MS)).await.unwrap().items, [], "not for too long yet");
         let look = at(due + GRACE_MS + 1);
         let found = queries.gaps(&of_engine(), "admin", &look).await.unwrap().items;
@@ -297,7 +353,7 @@ async fn an_engine_that_writes_and_says_nothing_of_the_order_has_its_reasons() {
     first.after.due = Some(due);
     append(&log, &first).await;
     settle(&runner, &log).await;
-    let look = Found { behind: Vec::new(), parcels: Vec::new(), now: due + GRACE_MS * 10, limit: LIMIT };
+    let look = Found { now: due + GRACE_MS * 10, limit: LIMIT, ..Found::default() };
     assert_eq!(store.queries().open_gaps(&look).await.unwrap().get(&Cause::NoEngine), Some(&1));
     let mut foreign = to_the_works(2, &mut other).remove(0);
     (foreign.time, foreign.after.due) = (due + GRACE_MS, None);

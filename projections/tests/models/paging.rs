@@ -76,7 +76,7 @@ async fn pages_cover_the_sellers_list_whatever_happens() {
         }
         filter.cursor = None;
         loop {
-            let page = queries.attention(&filter).await.unwrap();
+            let page = queries.attention(&filter, &[]).await.unwrap();
             needy.extend(page.items.iter().map(|order| order.order_id));
             let Some(next) = page.next else { break };
             filter.cursor = Some(next);
@@ -104,7 +104,7 @@ async fn a_cursor_of_another_list_is_refused() {
     assert!(cursor.is_some());
     let crm = CrmFilter { cursor: cursor.clone(), ..CrmFilter::default() };
     assert!(matches!(queries.crm_orders(&crm).await, Err(Error::BadCursor)));
-    assert!(matches!(queries.attention(&crm).await, Err(Error::BadCursor)));
+    assert!(matches!(queries.attention(&crm, &[]).await, Err(Error::BadCursor)));
     let partner = PartnerFilter { cursor, ..PartnerFilter::default() };
     assert!(matches!(queries.partner_orders("partner-0", &partner).await, Err(Error::BadCursor)));
     runner.drain().await;

@@ -45,7 +45,7 @@ async fn they_are_in_the_partners_lists_under_an_account_of_their_own_and_in_no_
         let queries = store.queries();
         let queue = queries.queue(&QueueFilter::default()).await.unwrap().items;
         assert_eq!(queue.iter().map(|item| item.order_id).collect::<Vec<_>>(), [id(real)], "{}", bed.name);
-        let attention = queries.attention(&CrmFilter::default()).await.unwrap().items;
+        let attention = queries.attention(&CrmFilter::default(), &[]).await.unwrap().items;
         assert_eq!(attention.iter().map(|order| order.order_id).collect::<Vec<_>>(), [id(real)]);
         let orders = queries.crm_orders(&CrmFilter::default()).await.unwrap().items;
         assert_eq!(orders.iter().map(|order| order.order_id).collect::<Vec<_>>(), [id(real)]);

@@ -118,7 +118,7 @@ async fn holds_holders_and_attention_come_and_go() {
         let rest = life.split_off(8);
         append_all(&log, &life).await;
         settle(&runner, &log).await;
-        let needy = queries.attention(&CrmFilter::default()).await.unwrap().items;
+        let needy = queries.attention(&CrmFilter::default(), &[]).await.unwrap().items;
         assert_eq!((needy.len(), needy[0].attention.as_slice()), (1, ["pricing_failed".to_owned()].as_slice()));
         assert_eq!(
             (needy[0].gaps.as_slice(), needy[0].attention_since.as_deref()),
@@ -128,7 +128,7 @@ async fn holds_holders_and_attention_come_and_go() {
         append_all(&log, &rest).await;
         append_all(&log, &to_the_customer(&mut order)[..2]).await;
         settle(&runner, &log).await;
-        assert_eq!(queries.attention(&CrmFilter::default()).await.unwrap().items, []);
+        assert_eq!(queries.attention(&CrmFilter::default(), &[]).await.unwrap().items, []);
         let item = queries.queue(&QueueFilter { holder: Some("vera".into()), ..QueueFilter::default() }).await.unwrap().items.remove(0);
         assert_eq!(
             (item.work.as_str(), item.held, item.due_at.as_deref(), item.allowed.as_slice()),

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::process::Process;
 use crate::scratch::{Folder, free_port, is_root};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The server's superuser; no password, loopback only.
 const ROLE: &str = "atelier";
 
@@ -63,6 +64,17 @@ impl Postgres {
         self.url(name)
     }
 
+    /// The rows a statement gives, one a line, as psql writes them without ornaments.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn query(&self, database: &str, sql: &str) -> String {
+        let output =
+            Command::new(self.binaries.join("psql")).args([&self.url(database), "-qAtc", sql]).output().expect("psql can be started");
+        check(&output, "psql");
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
     /// What the server prints.
     pub fn log_file(&self) -> PathBuf {
         self.folder.path().join("postgres.log")
@@ -114,9 +126,10 @@ impl Postgres {
     }
 
     fn run(&self) {
-        // A killed server leaves children that notice it a moment later; a new one refuses to start until they are gone.
-        let mut last = String::new();
-        for _ in 0..3 {
+        // A killed server leaves children that notice it a moment later, one that is working when it is done; a new
+        // one refuses to start until they are gone.
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
             let mut process = Process::start(&self.binaries.join("postgres"), self.user, &self.log_file(), |command| {
                 command.current_dir("/").arg("-D").arg(self.data()).args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
                 for setting in ["unix_socket_directories=", "fsync=off", "max_connections=200", "shared_buffers=64MB"] {
@@ -130,10 +143,10 @@ impl Postgres {
                     *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
                     return;
                 }
-                Err(complaint) => last = complaint,
+                Err(complaint) => assert!(Instant::now() < deadline, "PostgreSQL: {complaint}"),
             }
+            std::thread::sleep(LOOK_AGAIN);
         }
-        panic!("PostgreSQL: {last}");
     }
 
     fn tool(&self, name: &str) -> Command {

@@ -3,7 +3,8 @@
 //! Everything is reconciled from the log itself: each command offset with its one outcome, each outcome
 //! with the events it says it caused, each order's versions, each pricing request with its job
 //! ([`partition`], [`ledger`], [`scan`]); then every row of every read model with what the log says, both
-//! ways ([`read_models`], [`rows_of_outcomes`], [`orders`]). The equation at the end is
+//! ways ([`read_models`], [`rows_of_outcomes`], [`orders`]); then partners' messages with the events they tell
+//! of ([`webhooks`]). The equation at the end is
 //! `accepted = done + failed + open`, once for commands and once for orders.
 //!
 //! What it learns lies in a file ([`books`]); memory does not grow with the log, but for two bytes per
@@ -28,6 +29,7 @@ mod report;
 mod rows_of_outcomes;
 mod scan;
 mod stream;
+mod webhooks;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ use past::Which;
 pub(crate) use report::Report;
 use report::{Equation, PartitionReport, Problems};
 use scan::Scanned;
+use webhooks::Webhooks;
 
 use crate::Failure;
 use crate::cli::AuditArgs;
@@ -66,7 +69,8 @@ pub(crate) async fn run(settings: &Settings, args: &AuditArgs) -> Result<ExitCod
         Some(folder) => Books::at(folder, log.partitions())?,
         None => Books::temporary(log.partitions())?,
     });
-    let auditor = Auditor { log, store, books, settle: Duration::from_secs(args.settle_s) };
+    let webhooks = if args.log_only { None } else { wiring::webhooks_store_if_any(settings).await? };
+    let auditor = Auditor { log, store, webhooks, books, settle: Duration::from_secs(args.settle_s) };
     if let Some(pause) = args.every {
         return every::run(&auditor, args, pause).await;
     }
@@ -102,7 +106,7 @@ fn print(json: bool, answer: &(impl Serialize + std::fmt::Display)) -> Result<()
 /// When log or store do not answer, or there is no temporary folder.
 pub(crate) async fn audit(log: Arc<dyn Log>, store: &Store, settle: Duration) -> Result<Report, Failure> {
     let books = Arc::new(Books::temporary(log.partitions())?);
-    let auditor = Auditor { log, store: Some(store.clone()), books, settle };
+    let auditor = Auditor { log, store: Some(store.clone()), webhooks: None, books, settle };
     auditor.audit(Which::All, Arc::default()).await
 }
 
@@ -111,6 +115,8 @@ struct Auditor {
     log: Arc<dyn Log>,
     /// `None`: the read models are left out.
     store: Option<Store>,
+    /// `None`: partners' messages are left out.
+    webhooks: Option<atelier_store::Store>,
     books: Arc<Books>,
     settle: Duration,
 }
@@ -125,12 +131,16 @@ impl Auditor {
             Some(store) => read_models::compare(self.log.as_ref(), store, &self.books, &scanned.ends, self.settle).await?,
             None => Default::default(),
         };
+        let webhooks = match &self.webhooks {
+            Some(store) => webhooks::compare(&self.log, store, &self.books, &scanned.ends, self.settle).await?,
+            None => Webhooks::LeftOut("their store was not asked for, or there is none"),
+        };
         let (log, books) = (self.log.clone(), self.books.clone());
         let totals = tokio::task::spawn_blocking(move || orders::count(log.as_ref(), &books)).await??;
         if let Some(store) = &self.store {
             orders::compare_counts(self.log.as_ref(), &store.queries(), &self.books, &totals).await?;
         }
-        self.report(&scanned, totals.equation(), read_models, started)
+        self.report(&scanned, totals.equation(), read_models, webhooks, started)
     }
 
     fn report(
@@ -138,6 +148,7 @@ impl Auditor {
         scanned: &Scanned,
         orders: Equation,
         read_models: std::collections::BTreeMap<&'static str, u64>,
+        webhooks: Webhooks,
         started: Instant,
     ) -> Result<Report, Failure> {
         let mut commands = Equation { accepted: scanned.undecided, done: 0, failed: 0, open: scanned.undecided };
@@ -165,6 +176,7 @@ impl Auditor {
             events_before: scanned.events_before,
             pricing_jobs,
             read_models,
+            webhooks,
             partitions,
             seconds: started.elapsed().as_secs_f64(),
             peak_memory_bytes: progress::peak_memory_bytes(),

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::books::{Books, Of, Offsets};
 use super::problem::Problem;
+use super::webhooks::Webhooks;
 use crate::Failure;
 
 /// Problems printed for people; `--json` has all.
@@ -64,6 +65,7 @@ pub(crate) struct Report {
     pub(crate) pricing_jobs: u64,
     /// Rows held against the log, by read model; one that was behind or left out is missing.
     pub(crate) read_models: BTreeMap<&'static str, u64>,
+    pub(crate) webhooks: Webhooks,
     pub(crate) partitions: Vec<PartitionReport>,
     pub(crate) seconds: f64,
     /// The most memory this process had at any time, where the system tells.
@@ -140,6 +142,7 @@ impl fmt::Display for Report {
         writeln!(f, "log       {} events, {} pricing jobs", self.events, self.pricing_jobs)?;
         let rows: Vec<String> = self.read_models.iter().map(|(model, rows)| format!("{model} {rows}")).collect();
         writeln!(f, "rows      {}", if rows.is_empty() { "read models were left out".into() } else { rows.join(", ") })?;
+        writeln!(f, "webhooks  {}", self.webhooks)?;
         if self.balanced {
             return writeln!(f, "balanced: nothing is missing, nothing happened twice");
         }

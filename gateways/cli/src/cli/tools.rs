@@ -139,6 +139,49 @@ fn class() -> impl TypedValueParser<Value = Class> {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct EndpointArgs {
+    #[command(subcommand)]
+    pub(crate) action: EndpointAction,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum EndpointAction {
+    /// Enables an endpoint: what has waited is sent, from the first on
+    Enable {
+        /// As `atelier gaps` names it
+        endpoint: Uuid,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sends again what was given up, and what is pending now instead of later
+    Resend {
+        /// As `atelier gaps` names it
+        endpoint: Uuid,
+        /// All of events from then on (RFC 3339), delivered or not
+        #[arg(long, value_name = "TIME", value_parser = crate::publish::parse_time)]
+        since: Option<i64>,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl EndpointAction {
+    pub(crate) fn endpoint(&self) -> Uuid {
+        match self {
+            EndpointAction::Enable { endpoint, .. } | EndpointAction::Resend { endpoint, .. } => *endpoint,
+        }
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            EndpointAction::Enable { json, .. } | EndpointAction::Resend { json, .. } => *json,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct OrderArgs {
     /// The order
     pub(crate) id: Uuid,

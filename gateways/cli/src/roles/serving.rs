@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use atelier_blobs::Blobs;
 use atelier_http::{App, Config, Limits, Metrics, StaffPolicy, Surface};
@@ -49,6 +50,7 @@ pub(crate) async fn serve(
     let config = Config {
         staff: StaffPolicy::for_surfaces(listen, surfaces)?,
         carrier_secret: config.carrier_secret.or(wiring::carrier_secret(settings)?),
+        undelivered_limit: Duration::from_secs(u64::from(settings.webhook_late_s)),
         ..config
     };
     let metrics = Metrics::register(&mut parts.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner));

@@ -48,6 +48,7 @@ pub(crate) fn start(
         link_base: settings.public_url.clone(),
         limits: Limits::default(),
         retention: Retention::default(),
+        late_ms: settings.webhook_late_ms(),
         name: Uuid::new_v4().to_string(),
     }))
 }

@@ -27,5 +27,6 @@ pub(crate) async fn attention(
     _: Sales,
     Query(filter): Query<CrmFilter>,
 ) -> Result<axum::Json<Page<CrmOrder>>, Refusal> {
-    gateway.app.queries.attention(&filter).await.map(axum::Json).map_err(store_refusal)
+    let undelivered = gateway.undelivered().await?;
+    gateway.app.queries.attention(&filter, &undelivered).await.map(axum::Json).map_err(store_refusal)
 }

@@ -22,7 +22,8 @@ pub(crate) struct Gaps {
     items: Vec<Gap>,
     /// Give it back as `cursor` for the next part; null at the end.
     next: Option<String>,
-    /// Causes nobody could look for just now, because the log or the accounts do not answer. Empty: nothing is left out.
+    /// Causes nobody could look for just now, because the log, the accounts or the webhooks' store do
+    /// not answer. Empty: nothing is left out.
     unknown: Vec<Cause>,
 }
 
@@ -64,6 +65,12 @@ pub(crate) async fn gaps(
                 tracing::warn!(%error, "nobody can tell which parcels are unknown");
                 unknown.push(Cause::UnknownParcel);
             }
+        }
+    }
+    if filter.asks_for(Cause::WebhookUndelivered) {
+        match gateway.undelivered().await {
+            Ok(undelivered) => besides.undelivered = undelivered,
+            Err(_) => unknown.push(Cause::WebhookUndelivered),
         }
     }
     let page = gateway.app.queries.gaps(&filter, &actor.role, &besides).await.map_err(store_refusal)?;

@@ -8,6 +8,7 @@ mod view;
 
 use std::sync::Arc;
 
+use atelier_projections::Undelivered;
 use atelier_projections::feed::TYPES;
 use atelier_store::{Columns, Select, Store, Transaction, Value};
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use crate::message::{TEST_TYPE, TestData, TestMessage};
 use crate::send::{Answer, Message, Sender, Transport};
 use crate::stamp::rfc3339;
 use crate::tables::{LOCK, NEVER};
-use crate::{Refused, Secret};
+use crate::{Error, Refused, Secret};
 
 /// Endpoints of one partner at most.
 pub const ENDPOINTS_MAX: i64 = 16;
@@ -238,6 +239,24 @@ impl Endpoints {
             Answer::None(why) => (None, Some(why), None),
         };
         Ok(Tested { delivered, status, error, answer, duration_ms: attempt.duration_ms })
+    }
+
+    /// Whose endpoint it is, for those who may touch every partner's.
+    ///
+    /// # Errors
+    /// [`Refused::Unknown`], [`Refused::Store`].
+    pub async fn partner_of(&self, id: Uuid) -> Result<String, Refused> {
+        let select = Select::text("SELECT partner FROM webhook_endpoints WHERE ").push("endpoint_id = ?", [id.into()]);
+        let row = select.first(&self.store).await?.ok_or(Refused::Unknown)?;
+        Ok(Columns::of(&row).text()?)
+    }
+
+    /// What does not arrive; see [`crate::undelivered`].
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn undelivered(&self, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
+        crate::undelivered(&self.store, (self.clock)(), late_ms).await
     }
 
     async fn begin(&self) -> Result<Transaction, Refused> {

@@ -27,6 +27,13 @@ pub(crate) enum On {
     Postgres,
 }
 
+/// The test on each of them.
+pub(crate) async fn each(name: &str, test: impl AsyncFn(Bed)) {
+    for on in [On::Sqlite, On::Postgres] {
+        test(Bed::new(on, name).await).await;
+    }
+}
+
 pub(crate) struct Bed {
     pub(crate) log: Memory,
     pub(crate) store: Store,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::bed::{Bed, NOW, On, STEPS, life, order_id};
+use super::bed::{Bed, NOW, STEPS, each, life, order_id};
 use crate::dispatch::{Finished, Start};
 use crate::housekeeping::{Retention, prune, set_gauges};
 use crate::send::{Answer, Attempt};
 use crate::{DeliveryFilter, Error, PATIENCE_MS, Resend, State, Wish};
 
-fn answered(start: &Start, code: u16) -> Finished {
+pub(super) fn answered(start: &Start, code: u16) -> Finished {
     let answer = Answer::Status { code, body: "so be it".into(), retry_after: None };
     Finished { key: start.key, tries: start.tries, attempt: Attempt { answer, duration_ms: 7 } }
 }
@@ -17,12 +17,6 @@ fn sequences(starts: &[Start]) -> Vec<i64> {
     let mut sequences: Vec<i64> = starts.iter().map(|start| start.key.sequence).collect();
     sequences.sort_unstable();
     sequences
-}
-
-async fn each(name: &str, test: impl AsyncFn(Bed)) {
-    for on in [On::Sqlite, On::Postgres] {
-        test(Bed::new(on, name).await).await;
-    }
 }
 
 /// All events of the life of these orders, read.
@@ -268,36 +262,6 @@ async fn two_processes_read_the_same_events_once() {
         life("south", 1, 0, NOW).iter().for_each(|event| bed.append(event));
         assert!(two.turn(Duration::ZERO).await.unwrap().endpoints.is_empty());
         assert_eq!(bed.number("SELECT COUNT(*) FROM webhook_deliveries").await, STEPS as i64);
-    })
-    .await;
-}
-
-/// The read models set such an order aside and bring it back later; messages go on with what the next event says.
-#[tokio::test]
-async fn an_event_nobody_can_read_takes_no_other_message_with_it() {
-    each("unreadable", async |bed| {
-        let (id, _) = bed.endpoint("north", &[]).await;
-        let mut expected = Vec::new();
-        for nth in 0..STEPS {
-            let [shown, unseen] = life("north", 0, nth, NOW).try_into().expect("two events");
-            if nth == 3 {
-                bed.append_as(&shown, b"garbage".to_vec());
-                // It has the same status and is the first that can be read with it.
-                expected.push(unseen.event_id);
-            } else {
-                bed.append(&shown);
-                expected.push(shown.event_id);
-            }
-            bed.append(&unseen);
-        }
-        bed.read().await;
-        assert_eq!(bed.metrics.unreadable.get(), 1);
-        let mut log = bed.endpoints.deliveries("north", id, &DeliveryFilter::default()).await.unwrap().items;
-        log.sort_by_key(|delivery| delivery.sequence);
-        assert_eq!(log.iter().map(|delivery| delivery.sequence).collect::<Vec<_>>(), (1..=STEPS as i64).collect::<Vec<_>>());
-        assert_eq!(log.iter().map(|delivery| delivery.event_id).collect::<Vec<_>>(), expected);
-        bed.read().await;
-        assert_eq!(bed.metrics.unreadable.get(), 1, "it is read once");
     })
     .await;
 }

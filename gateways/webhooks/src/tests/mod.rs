@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod aside;
 mod bed;
 mod clients;
 mod guarded;
@@ -9,3 +10,4 @@ mod hour;
 mod lanes;
 mod managing;
 mod receiver;
+mod reconciled;

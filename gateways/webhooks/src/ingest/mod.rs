@@ -1,9 +1,12 @@
 //! From the log to deliveries: one transaction for what was read and how far.
 //!
 //! An event that shows its partner something new becomes one delivery for each endpoint of that partner that
-//! wants its type, also a disabled one: what it misses waits for it.
+//! wants its type, also a disabled one: what it misses waits for it. An event that cannot be read sets its
+//! order aside ([`aside`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod aside;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,12 +35,17 @@ pub(crate) struct Ingest {
     next: Vec<u64>,
 }
 
+/// The `type` header of an order's first event.
+const CREATED: &str = "OrderCreated";
+
 /// What was read.
 #[derive(Debug, Default)]
 pub(crate) struct Ingested {
     pub(crate) records: usize,
     /// These have something new to be sent.
     pub(crate) endpoints: BTreeSet<Uuid>,
+    /// An event says of an order set aside which of its records do not count: it is to be tried again.
+    pub(crate) again: bool,
 }
 
 /// An endpoint that wants messages.
@@ -85,7 +93,7 @@ impl Ingest {
         let records = records?;
         let mut ingested = Ingested { records: records.len(), ..Ingested::default() };
         if next != self.next {
-            ingested.endpoints = self.commit(&records, &next).await?;
+            (ingested.endpoints, ingested.again) = self.commit(&records, &next).await?;
             self.next = next;
         }
         self.reader = Some(reader);
@@ -113,7 +121,7 @@ impl Ingest {
         Ok(reader)
     }
 
-    async fn commit(&mut self, records: &[Record], next: &[u64]) -> Result<BTreeSet<Uuid>, Error> {
+    async fn commit(&mut self, records: &[Record], next: &[u64]) -> Result<(BTreeSet<Uuid>, bool), Error> {
         const MOVE: &str = "UPDATE webhook_offsets SET next = $1 WHERE log_partition = $2 AND next = $3";
         let mut transaction = self.store.begin().await?;
         transaction.lock(LOCK).await?;
@@ -123,27 +131,20 @@ impl Ingest {
                 return Err(Error::Moved);
             }
         }
-        let shown = self.shown(&mut transaction, records).await?;
+        let mut passed = HashSet::new();
+        let shown = self.shown(&mut transaction, records, &mut passed).await?;
+        let again = aside::again(&mut transaction, records, &passed).await?;
         let endpoints = self.deliveries(&mut transaction, &shown).await?;
         transaction.commit().await?;
-        Ok(endpoints)
+        Ok((endpoints, again))
     }
 
-    /// What the records show to partners, in the order of the log; the orders' rows follow.
-    async fn shown(&mut self, transaction: &mut Transaction, records: &[Record]) -> Result<Vec<Shown>, Error> {
-        let mut events = Vec::with_capacity(records.len());
-        for record in records {
-            match Event::decode(&record.payload) {
-                Ok(event) => events.push(event),
-                // The read models park the order and the gap ledger names it; here there is nothing to send.
-                Err(error) => {
-                    self.metrics.unreadable.inc();
-                    tracing::error!(order_id = record.key, partition = record.partition, offset = record.offset, %error, "no webhook for an event that cannot be read");
-                }
-            }
-        }
-        let keys: BTreeSet<Uuid> = events.iter().map(|event| event.order_id).collect();
+    /// What the records show to partners, in the order of the log; the orders' rows follow. Records of orders
+    /// set aside are passed over; whose they are is added to `passed`.
+    async fn shown(&mut self, transaction: &mut Transaction, records: &[Record], passed: &mut HashSet<Uuid>) -> Result<Vec<Shown>, Error> {
+        let keys: BTreeSet<Uuid> = records.iter().filter_map(|record| record.key.parse().ok()).collect();
         let keys: Vec<Value> = keys.into_iter().map(Value::from).collect();
+        let mut set_aside = aside::among(transaction, &keys).await?;
         let mut orders: HashMap<Uuid, Seen> = HashMap::new();
         for row in ORDERS.read(transaction, &keys).await? {
             let order = read_order(&row)?;
@@ -151,15 +152,33 @@ impl Ingest {
         }
         let mut touched = BTreeSet::new();
         let mut shown = Vec::new();
-        for event in &events {
+        for record in records {
+            let key: Option<Uuid> = record.key.parse().ok();
+            if let Some(order_id) = key.filter(|order_id| set_aside.contains(order_id)) {
+                passed.insert(order_id);
+                continue;
+            }
+            let event = match Event::decode(&record.payload) {
+                Ok(event) => event,
+                Err(error) => {
+                    self.metrics.unreadable.inc();
+                    // Other channels' orders have no row, and partners are told nothing of them.
+                    let ours = key.filter(|order_id| orders.contains_key(order_id) || record.kind == CREATED);
+                    tracing::error!(order_id = record.key, partition = record.partition, offset = record.offset, set_aside = ours.is_some(), %error, "an event cannot be read");
+                    if let Some(order_id) = ours {
+                        aside::set(transaction, order_id, record, &error.to_string()).await?;
+                        set_aside.insert(order_id);
+                    }
+                    continue;
+                }
+            };
             if !orders.contains_key(&event.order_id)
-                && let Some(order) = Seen::created(event)
+                && let Some(order) = Seen::created(&event)
             {
                 orders.insert(order.order_id, order);
             }
-            // Other channels' orders have no row.
             let Some(order) = orders.get_mut(&event.order_id) else { continue };
-            shown.extend(order.follow(event));
+            shown.extend(order.follow(&event));
             touched.insert(event.order_id);
         }
         let rows = touched.iter().filter_map(|order_id| orders.get(order_id)).map(write_order).collect();
@@ -239,6 +258,13 @@ pub(crate) async fn offsets(transaction: &mut Transaction) -> Result<Vec<(Partit
         Ok((u32::try_from(columns.int()?).unwrap_or(u32::MAX), columns.int()?.cast_unsigned()))
     });
     offsets.collect()
+}
+
+/// How far a partition is read, as stored; 0 when it never was.
+async fn stored(store: &Store, partition: Partition) -> Result<u64, Error> {
+    let select = Select::text("SELECT next FROM webhook_offsets WHERE ").push("log_partition = ?", [i64::from(partition).into()]);
+    let row = select.first(store).await?;
+    Ok(row.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0).cast_unsigned())
 }
 
 async fn wanting_of(transaction: &mut Transaction, partner: &str) -> Result<Vec<Wanting>, Error> {

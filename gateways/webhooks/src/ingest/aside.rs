@@ -1,0 +1,198 @@
+//! Orders whose events cannot all be read: set aside from such an event on, so that nothing is sent out of
+//! order, and tried again by a program that understands it, or when an event says that it does not count.
+//!
+//! What an order missed is read from the log once more, so nothing needs to be kept for that.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use atelier_log::{Log, Partition, Record};
+use atelier_schemas::{Event, EventData, Framed, Topic};
+use atelier_store::{Columns, Conflict, Select, Table, Transaction, Value};
+use uuid::Uuid;
+
+use super::Ingest;
+use crate::Error;
+use crate::tables::LOCK;
+
+/// Orders tried again at once; the others at the next call.
+const ORDERS_MAX: i64 = 100;
+/// Of one order, read again at most; one with more stays set aside.
+const RECORDS_MAX: usize = 10_000;
+/// A reason is cut to this many characters.
+const REASON_MAX: usize = 500;
+const CHUNK: usize = 1000;
+const POLL: Duration = Duration::from_millis(100);
+
+static PARKED: Table =
+    Table::new("webhook_parked", &["order_id", "log_partition", "log_offset", "reason", "parked_at", "skipped"], 1, Conflict::Keep);
+
+/// An order set aside.
+struct Aside {
+    order_id: Uuid,
+    partition: Partition,
+    offset: u64,
+    /// An event of the order says which of its records do not count.
+    skipped: bool,
+}
+
+/// Which of these orders are set aside.
+pub(super) async fn among(transaction: &mut Transaction, keys: &[Value]) -> Result<HashSet<Uuid>, Error> {
+    // Mostly none is, and nothing needs to be looked up.
+    if Select::text("SELECT 1 FROM webhook_parked LIMIT 1").first_in(transaction).await?.is_none() {
+        return Ok(HashSet::new());
+    }
+    let rows = PARKED.read(transaction, keys).await?;
+    Ok(rows.iter().map(|row| Columns::of(row).id()).collect::<Result<_, _>>()?)
+}
+
+/// Sets an order aside from this record on.
+pub(super) async fn set(transaction: &mut Transaction, order_id: Uuid, record: &Record, reason: &str) -> Result<(), Error> {
+    let reason: String = reason.chars().take(REASON_MAX).collect();
+    let row = vec![
+        order_id.into(),
+        i64::from(record.partition).into(),
+        record.offset.cast_signed().into(),
+        reason.as_str().into(),
+        record.time.into(),
+        0.into(),
+    ];
+    Ok(PARKED.write(transaction, vec![row]).await?)
+}
+
+/// Whether one of the orders that were `passed` over has told which of its records do not count.
+pub(super) async fn again(transaction: &mut Transaction, records: &[Record], passed: &HashSet<Uuid>) -> Result<bool, Error> {
+    let mut again = false;
+    if passed.is_empty() {
+        return Ok(again);
+    }
+    for event in records.iter().filter_map(|record| Event::decode(&record.payload).ok()) {
+        if passed.contains(&event.order_id) && matches!(event.data, EventData::RecordsSkipped { .. }) {
+            const MARK: &str = "UPDATE webhook_parked SET skipped = 1 WHERE order_id = $1";
+            transaction.execute(MARK, [event.order_id.into()]).await?;
+            again = true;
+        }
+    }
+    Ok(again)
+}
+
+impl Ingest {
+    /// Brings back the orders set aside whose event can be read by now, or does not count any more: what they
+    /// missed is told as if it came now. Gives the endpoints with something to be sent.
+    ///
+    /// # Errors
+    /// What was brought back is; the next call goes on. [`Error::Moved`]: another process read on meanwhile.
+    pub(crate) async fn try_again(&mut self) -> Result<BTreeSet<Uuid>, Error> {
+        let mut endpoints = BTreeSet::new();
+        let rows = Select::text("SELECT order_id, log_partition, log_offset, skipped FROM webhook_parked ORDER BY parked_at, order_id ");
+        let rows = rows.push("LIMIT ?", [ORDERS_MAX.into()]).all(&self.store).await?;
+        let mut by_partition: BTreeMap<Partition, Vec<Aside>> = BTreeMap::new();
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            let (order_id, partition, offset) = (columns.id()?, columns.int()?, columns.int()?.cast_unsigned());
+            let partition = Partition::try_from(partition).unwrap_or(Partition::MAX);
+            by_partition.entry(partition).or_default().push(Aside { order_id, partition, offset, skipped: columns.flag()? });
+        }
+        for (partition, orders) in by_partition {
+            let stored = super::stored(&self.store, partition).await?;
+            let log = self.log.clone();
+            let missed = tokio::task::spawn_blocking(move || missed(log.as_ref(), orders, stored));
+            let missed = missed.await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))??;
+            if !missed.is_empty() {
+                endpoints.extend(self.bring_back(partition, stored, missed).await?);
+            }
+        }
+        Ok(endpoints)
+    }
+
+    /// Takes in what orders missed. Where that cannot be read either, the order is set aside anew.
+    async fn bring_back(
+        &mut self,
+        partition: Partition,
+        stored: u64,
+        missed: BTreeMap<Uuid, Vec<Record>>,
+    ) -> Result<BTreeSet<Uuid>, Error> {
+        const HOLD: &str = "UPDATE webhook_offsets SET next = next WHERE log_partition = $1 AND next = $2";
+        let mut transaction = self.store.begin().await?;
+        transaction.lock(LOCK).await?;
+        if transaction.execute(HOLD, [i64::from(partition).into(), stored.cast_signed().into()]).await? != 1 {
+            transaction.rollback().await?;
+            return Err(Error::Moved);
+        }
+        let mut records = Vec::new();
+        for (order_id, missed) in missed {
+            const UNPARK: &str = "DELETE FROM webhook_parked WHERE order_id = $1";
+            // Another process has brought it back already.
+            if transaction.execute(UNPARK, [order_id.into()]).await? == 1 {
+                tracing::info!(%order_id, records = missed.len(), "an order that was set aside is told on");
+                records.extend(missed);
+            }
+        }
+        let shown = self.shown(&mut transaction, &records, &mut HashSet::new()).await?;
+        let endpoints = self.deliveries(&mut transaction, &shown).await?;
+        transaction.commit().await?;
+        Ok(endpoints)
+    }
+}
+
+/// The records that count of those orders that can be brought back, up to `end`.
+fn missed(log: &dyn Log, orders: Vec<Aside>, end: u64) -> Result<BTreeMap<Uuid, Vec<Record>>, atelier_log::Error> {
+    let mut from: HashMap<String, u64> = HashMap::new();
+    for Aside { order_id, partition, offset, skipped } in &orders {
+        if *skipped || is_readable(log, *partition, *offset)? {
+            from.insert(order_id.to_string(), *offset);
+        }
+    }
+    let (Some(first), Some(partition)) = (from.values().min().copied(), orders.first().map(|order| order.partition)) else {
+        return Ok(BTreeMap::new());
+    };
+    let mut missed: BTreeMap<Uuid, Vec<Record>> = BTreeMap::new();
+    each(log, partition, first..end, |record| {
+        if from.get(&record.key).is_some_and(|from| record.offset >= *from)
+            && let Ok(order_id) = record.key.parse()
+        {
+            let records = missed.entry(order_id).or_default();
+            if records.len() <= RECORDS_MAX {
+                records.push(record);
+            }
+        }
+        true
+    })?;
+    missed.retain(|_, records| records.len() <= RECORDS_MAX);
+    for records in missed.values_mut() {
+        let skipped: HashSet<u64> = records.iter().flat_map(skipped_by).collect();
+        records.retain(|record| !skipped.contains(&record.offset));
+    }
+    Ok(missed)
+}
+
+/// The offsets of the records that do not count because this one says so.
+fn skipped_by(record: &Record) -> Vec<u64> {
+    match Event::decode(&record.payload) {
+        Ok(Event { data: EventData::RecordsSkipped { offsets, .. }, .. }) => offsets.into_iter().map(i64::cast_unsigned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_readable(log: &dyn Log, partition: Partition, offset: u64) -> Result<bool, atelier_log::Error> {
+    let mut readable = false;
+    each(log, partition, offset..offset + 1, |record| {
+        readable = record.offset == offset && Event::decode(&record.payload).is_ok();
+        false
+    })?;
+    Ok(readable)
+}
+
+/// The records of a stretch, until `with` has seen enough.
+fn each(log: &dyn Log, partition: Partition, stretch: Range<u64>, mut with: impl FnMut(Record) -> bool) -> Result<(), atelier_log::Error> {
+    let mut reader = log.read(Topic::Events, &[(partition, stretch.start)])?;
+    while reader.position(partition) < stretch.end {
+        for record in reader.poll(CHUNK, POLL)? {
+            if record.offset >= stretch.end || !with(record) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! What does not arrive, for the ledger of gaps: nothing is kept for that, so each is gone as soon as the
+//! message is delivered, the endpoint enabled or the event read.
+
+use atelier_projections::Undelivered;
+use atelier_store::{Columns, Row, Select, Store};
+
+use crate::Error;
+
+/// How long after its event a message may be on its way before that is a gap, in milliseconds.
+pub const LATE_MS: i64 = 15 * 60 * 1000;
+/// Of each kind looked at: the oldest ones.
+const KIND_MAX: i64 = 1000;
+
+/// Everything that does not arrive, the oldest 1,000 of each kind: messages that are to be sent for longer than
+/// `late_ms`, messages given up, disabled endpoints with messages waiting, and orders set aside.
+///
+/// # Errors
+/// The database.
+pub async fn undelivered(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
+    let mut found = late(store, now, late_ms).await?;
+    found.extend(given_up(store).await?);
+    found.extend(disabled(store).await?);
+    found.extend(set_aside(store).await?);
+    Ok(found)
+}
+
+/// An enabled endpoint's first message of an order, late. Its circuit may be open, or it is this message alone.
+async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
+    const ASK: &str = "SELECT h.endpoint_id, h.order_id, e.partner, h.event_at, h.sequence, h.attempts, e.last_failure \
+        FROM webhook_heads h JOIN webhook_endpoints e ON e.endpoint_id = h.endpoint_id WHERE ";
+    let select = Select::text(ASK).push(
+        "e.enabled = 1 AND h.event_at <= ? ORDER BY h.event_at, h.order_id, h.endpoint_id LIMIT ?",
+        [(now - late_ms).into(), KIND_MAX.into()],
+    );
+    each(select, store, |columns| {
+        let (endpoint_id, order_id, partner) = (columns.id()?, columns.id()?, columns.text()?);
+        let (event_at, sequence, attempts) = (columns.int()?, columns.int()?, columns.int()?);
+        let why = columns
+            .optional_text()?
+            .filter(|_| attempts > 0)
+            .map_or_else(String::new, |why| format!(", the endpoint failed last with: {why}"));
+        Ok(Undelivered {
+            endpoint_id: Some(endpoint_id),
+            order_id: Some(order_id),
+            partner,
+            since: event_at.saturating_add(late_ms),
+            detail: format!(
+                "message {sequence} has not reached endpoint {endpoint_id} after {attempts} attempts{why}; `{RESEND} {endpoint_id}`"
+            ),
+            allowed: vec!["endpoint_resend".into()],
+        })
+    })
+    .await
+}
+
+/// Messages that failed for three days while others arrived.
+async fn given_up(store: &Store) -> Result<Vec<Undelivered>, Error> {
+    const ASK: &str = "SELECT d.endpoint_id, d.order_id, e.partner, MIN(d.settled_at), COUNT(*) FROM webhook_deliveries d \
+        JOIN webhook_endpoints e ON e.endpoint_id = d.endpoint_id WHERE ";
+    let select = Select::text(ASK)
+        .push("d.state = 2 GROUP BY d.endpoint_id, d.order_id, e.partner ORDER BY 4, d.order_id, d.endpoint_id LIMIT ?", [KIND_MAX.into()]);
+    each(select, store, |columns| {
+        let (endpoint_id, order_id, partner) = (columns.id()?, columns.id()?, columns.text()?);
+        let (since, count) = (columns.int()?, columns.int()?);
+        Ok(Undelivered {
+            endpoint_id: Some(endpoint_id),
+            order_id: Some(order_id),
+            partner,
+            since,
+            detail: format!("{count} messages were given up at endpoint {endpoint_id}, which takes others; `{RESEND} {endpoint_id}`"),
+            allowed: vec!["endpoint_resend".into()],
+        })
+    })
+    .await
+}
+
+async fn disabled(store: &Store) -> Result<Vec<Undelivered>, Error> {
+    const ASK: &str = "SELECT e.endpoint_id, e.partner, e.disabled_at, e.disabled_why, \
+        (SELECT COUNT(*) FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) FROM webhook_endpoints e WHERE ";
+    let select = Select::text(ASK).push(
+        "e.enabled = 0 AND EXISTS (SELECT 1 FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) \
+         ORDER BY e.disabled_at, e.endpoint_id LIMIT ?",
+        [KIND_MAX.into()],
+    );
+    each(select, store, |columns| {
+        let (endpoint_id, partner) = (columns.id()?, columns.text()?);
+        let (since, why, orders) = (columns.optional_int()?.unwrap_or(0), columns.optional_text()?.unwrap_or_default(), columns.int()?);
+        Ok(Undelivered {
+            endpoint_id: Some(endpoint_id),
+            order_id: None,
+            partner,
+            since,
+            detail: format!("endpoint {endpoint_id} is disabled ({why}) and messages of {orders} orders wait; `{ENABLE} {endpoint_id}`"),
+            allowed: vec!["endpoint_enable".into()],
+        })
+    })
+    .await
+}
+
+async fn set_aside(store: &Store) -> Result<Vec<Undelivered>, Error> {
+    const ASK: &str = "SELECT p.order_id, o.partner, p.log_partition, p.log_offset, p.reason, p.parked_at FROM webhook_parked p \
+        LEFT JOIN webhook_orders o ON o.order_id = p.order_id ORDER BY p.parked_at, p.order_id ";
+    each(Select::text(ASK).push("LIMIT ?", [KIND_MAX.into()]), store, |columns| {
+        let (order_id, partner) = (columns.id()?, columns.optional_text()?.unwrap_or_default());
+        let (partition, offset, reason, since) = (columns.int()?, columns.int()?, columns.text()?, columns.int()?);
+        Ok(Undelivered {
+            endpoint_id: None,
+            order_id: Some(order_id),
+            partner,
+            since,
+            detail: format!(
+                "nothing is told of the order since the event at partition {partition}, offset {offset}, which was not understood: {reason}; \
+                 upgrade, or let the order go on without it (skip-records)"
+            ),
+            allowed: Vec::new(),
+        })
+    })
+    .await
+}
+
+/// What to do, before the endpoint's id.
+const RESEND: &str = "atelier endpoint resend";
+const ENABLE: &str = "atelier endpoint enable";
+
+async fn each(
+    select: Select,
+    store: &Store,
+    read: impl Fn(&mut Columns<'_>) -> Result<Undelivered, atelier_store::Error>,
+) -> Result<Vec<Undelivered>, Error> {
+    let rows: Vec<Row> = select.all(store).await?;
+    Ok(rows.iter().map(|row| read(&mut Columns::of(row))).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,163 @@
+//! Messages that do not arrive: a gap until they do; and what the audit says when one is gone.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use atelier_support::Postgres;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::partner_side::{Partner, start_receiver};
+use crate::roles::{House, PATIENCE, Role, http};
+
+const ORDERS: u32 = 4;
+
+fn until(up: &Role, what: &str, mut seen: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !seen() {
+        assert!(started.elapsed() < PATIENCE, "never: {what}; {}", up.messages());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The answer of a tool in JSON, with its exit code.
+fn told(house: &House, args: &[&str]) -> (i32, Value) {
+    let output = house.run(args);
+    let code = output.status.code().unwrap();
+    assert!(code < 2, "{}", String::from_utf8_lossy(&output.stderr));
+    (code, serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn gaps(house: &House) -> (i32, Vec<Value>) {
+    let (code, answer) = told(house, &["gaps", "--cause", "webhook_undelivered", "--json"]);
+    (code, answer["gaps"].as_array().unwrap().clone())
+}
+
+/// The orders for which sellers are told that a message does not arrive.
+fn attention(url: &str) -> Vec<String> {
+    let (status, answer) = http(url, "GET", "/crm/v1/attention?limit=200", &[("X-Staff", "nora;seller")], b"");
+    assert_eq!(status, 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let concerned = |order: &&Value| order["gaps"].as_array().unwrap().contains(&json!("webhook_undelivered"));
+    answer["items"].as_array().unwrap().iter().filter(concerned).map(|order| order["order_id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_message_that_does_not_arrive_is_a_gap_until_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = vec![("ATELIER_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned()), ("ATELIER_WEBHOOK_LATE_S", "1".to_owned())];
+    let house = House { data: folder.path().to_owned(), settings };
+    let (seen, receiver) = start_receiver();
+    let mut roles = vec![house.start("up", &["up", "--listen", "127.0.0.1:0"])];
+    let url = roles[0].url();
+    let partner = Partner::new(&house, "north", url.clone());
+    assert_eq!(gaps(&house), (0, Vec::new()));
+    let (status, endpoint) = partner.told(&mut roles, "POST", "/partner/v1/webhooks", &json!({"url": format!("{receiver}/0")}));
+    assert_eq!(status, 201, "{endpoint}");
+    let endpoint = endpoint["id"].as_str().unwrap().to_owned();
+
+    seen.refuses.store(true, Ordering::SeqCst);
+    let order = partner.place(&mut roles, 0);
+    until(&roles[0], "the order's message is late", || gaps(&house).0 == 1);
+    let found = gaps(&house).1;
+    assert_eq!((found.len(), found[0]["order_id"].as_str(), found[0]["holder"].as_str()), (1, Some(order.as_str()), Some("north")));
+    assert_eq!(found[0]["allowed"], json!(["endpoint_resend"]), "{found:?}");
+    assert_eq!(attention(&url), [order.clone()]);
+    let (_, listed) = http(&url, "GET", "/mes/v1/gaps?cause=webhook_undelivered", &[("X-Staff", "vera;operator")], b"");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!((listed["items"][0]["gap_id"].clone(), listed["unknown"].clone()), (found[0]["gap_id"].clone(), json!([])), "{listed}");
+
+    // The partner repairs its side, and staff need not wait for the next attempt.
+    seen.refuses.store(false, Ordering::SeqCst);
+    let (code, resent) = told(&house, &["endpoint", "resend", &endpoint, "--json"]);
+    assert_eq!((code, resent["partner"].as_str()), (0, Some("north")), "{resent}");
+    until(&roles[0], "nothing is late any more", || gaps(&house) == (0, Vec::new()));
+    assert_eq!(attention(&url), [""; 0]);
+
+    // A disabled endpoint with messages waiting is one, whatever their number.
+    let path = format!("/partner/v1/webhooks/{endpoint}");
+    assert_eq!(partner.told(&mut roles, "PATCH", &path, &json!({"enabled": false})).0, 200);
+    partner.cancel(&mut roles, &order);
+    until(&roles[0], "a disabled endpoint has something waiting", || gaps(&house).0 == 1);
+    let found = gaps(&house).1;
+    assert_eq!(
+        (found.len(), found[0]["order_id"].is_null(), found[0]["allowed"].clone()),
+        (1, true, json!(["endpoint_enable"])),
+        "{found:?}"
+    );
+    assert_eq!(told(&house, &["endpoint", "enable", &endpoint, "--json"]).0, 0);
+    until(&roles[0], "nothing waits any more", || gaps(&house) == (0, Vec::new()));
+    assert!(roles[0].end(), "{}", roles[0].messages());
+}
+
+/// Lets some orders' messages arrive, then removes the delivery of one of them by `remove`, which says whose it was.
+fn audited(store: Option<String>, remove: impl FnOnce(&House) -> String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = vec![("ATELIER_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned())];
+    settings.extend(store.map(|url| ("ATELIER_STORE", url)));
+    let house = House { data: folder.path().to_owned(), settings };
+    let (_seen, receiver) = start_receiver();
+    let mut roles = vec![house.start("up", &["up", "--listen", "127.0.0.1:0"])];
+    let partner = Partner::new(&house, "north", roles[0].url());
+    let left_out = |report: &Value| report["webhooks"]["left_out"].is_string();
+    let (code, report) = told(&house, &["audit", "--json"]);
+    assert_eq!((code, left_out(&report)), (0, true), "{report:#}");
+    // Before the endpoint is there: not due.
+    partner.place(&mut roles, ORDERS);
+    until(&roles[0], "the webhooks have read it", || told(&house, &["audit", "--json"]).0 == 0);
+    for wish in [json!({"url": format!("{receiver}/0")}), json!({"url": format!("{receiver}/1"), "events": ["order.created"]})] {
+        let (status, answer) = partner.told(&mut roles, "POST", "/partner/v1/webhooks", &wish);
+        assert_eq!(status, 201, "{answer}");
+    }
+    for number in 0..ORDERS {
+        let order = partner.place(&mut roles, number);
+        partner.cancel(&mut roles, &order);
+    }
+    let messages = |report: &Value, state: &str| report["webhooks"]["reconciled"][state].as_u64().unwrap();
+    until(&roles[0], "all messages are delivered", || {
+        let (_, report) = told(&house, &["audit", "--json"]);
+        // At least: created at both, and cancelled.
+        messages(&report, "due") >= u64::from(ORDERS) * 3 && messages(&report, "delivered") == messages(&report, "due")
+    });
+    assert!(roles[0].end(), "{}", roles[0].messages());
+    let (code, before) = told(&house, &["audit", "--json"]);
+    assert_eq!(code, 0, "{before:#}");
+
+    let order = remove(&house);
+    let (code, report) = told(&house, &["audit", "--json"]);
+    assert_eq!((code, messages(&report, "missing")), (1, 1), "{report:#}");
+    assert_eq!(messages(&report, "due"), messages(&before, "due"));
+    let named: Vec<_> = report["problems"].as_array().unwrap().iter().map(|problem| (&problem["kind"], &problem["id"])).collect();
+    assert_eq!(named, [(&json!("missing_delivery"), &json!(order))], "{report:#}");
+    let text = String::from_utf8(house.run(&["audit"]).stdout).unwrap();
+    assert!(text.contains("+ missing 1\n"), "{text}");
+}
+
+/// One message of the second order by id.
+const ONE: &str =
+    "SELECT order_id, sequence, endpoint_id FROM webhook_deliveries ORDER BY order_id, endpoint_id, sequence LIMIT 1 OFFSET 4";
+
+#[test]
+fn a_delivery_that_is_gone_is_named_by_the_audit_on_sqlite() {
+    audited(None, |house| {
+        let rows = Connection::open(house.data.join("webhooks.sqlite")).unwrap();
+        let (order, sequence, endpoint): (String, i64, String) =
+            rows.query_row(ONE, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let delete = "DELETE FROM webhook_deliveries WHERE order_id = ? AND sequence = ? AND endpoint_id = ?";
+        assert_eq!(rows.execute(delete, (&order, sequence, &endpoint)).unwrap(), 1);
+        order
+    });
+}
+
+#[test]
+fn a_delivery_that_is_gone_is_named_by_the_audit_on_postgresql() {
+    let database = "webhooks_audited";
+    let store = Postgres::shared().create_database(database);
+    audited(Some(store), |_| {
+        let delete = format!(
+            "WITH one AS ({ONE}) DELETE FROM webhook_deliveries d USING one WHERE d.order_id = one.order_id AND d.sequence = one.sequence \
+             AND d.endpoint_id = one.endpoint_id RETURNING d.order_id"
+        );
+        Postgres::shared().query(database, &delete)
+    });
+}
