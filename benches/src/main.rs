@@ -17,7 +17,8 @@ use std::process::ExitCode;
 
 const HELP: &str = "bench [CASE …] [--quick] [--pairs N] [--block-s SECONDS]
 
-Cases: flood, round-trip, embedded, accept, neighbour, restore, failover, audit, webhooks, size. All of them unless named.
+Cases: flood, round-trip, embedded, accept, neighbour, restore, failover, audit, detection, timers, seeds, webhooks, size.
+All of them unless named.
   --quick          1 pair of blocks of 1 s: does it work?
   --pairs N        pairs of blocks per case (3)
   --block-s S      length of a block (4)

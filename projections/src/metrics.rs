@@ -75,8 +75,8 @@ impl Metrics {
         registry.register("projection_store_retries", "Batches tried again because the store was not reachable", metrics.retries.clone());
         registry.register(
             "atelier_gaps_open",
-            "Orders (or, for projection_behind, partitions of read models) with an open gap of the cause; absent while unknown, \
-             and for unknown_parcel and webhook_undelivered; the latter is told by those who send",
+            "Orders (or, for projection_behind, partitions of read models) with an open gap of the cause; absent while unknown; \
+             webhook_undelivered is told by those who send, as webhook_undelivered",
             metrics.gaps_open.clone(),
         );
         metrics

@@ -5,45 +5,21 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use atelier_store::{Columns, Select};
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::show::rfc3339;
 use crate::{Error, Model, OrderView, Store};
 
 /// How long somebody who waits for a version goes without looking, should no change be announced.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// And how long at least between two looks, however often something changes.
 pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(5);
-/// Parked orders listed at most.
-const PARKED_LIMIT: i64 = 1000;
 
 /// Asks the read models. Clones share the connections.
 #[derive(Clone)]
 pub struct Queries {
     pub(crate) store: Store,
-}
-
-/// An order a read model set aside because one of its records could not be understood.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Parked {
-    /// Which read model.
-    pub model: String,
-    /// The order id as text: the key of the record.
-    pub order_id: String,
-    /// Of the record, in the log.
-    pub partition: u32,
-    /// Of the record, in its partition.
-    pub offset: u64,
-    /// What was wrong with it.
-    pub reason: String,
-    /// Later records of the order that were passed over.
-    pub skipped: i64,
-    /// When the log took the record, RFC 3339.
-    pub at: String,
 }
 
 impl Queries {
@@ -74,30 +50,6 @@ impl Queries {
             let _ = tokio::time::timeout_at(look, changes.changed()).await;
             tokio::time::sleep_until(pause).await;
         }
-    }
-
-    /// Orders set aside, latest first, at most 1,000.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn parked(&self) -> Result<Vec<Parked>, Error> {
-        let select = Select::text(
-            "SELECT model, record_key, log_partition, log_offset, reason, skipped, parked_at FROM parked ORDER BY parked_at DESC, record_key, model ",
-        );
-        let rows = select.push("LIMIT ?", [PARKED_LIMIT.into()]).all(self.store.db()).await?;
-        let parked = rows.iter().map(|row| {
-            let mut columns = Columns::of(row);
-            Ok(Parked {
-                model: columns.text()?,
-                order_id: columns.text()?,
-                partition: u32::try_from(columns.int()?).unwrap_or(u32::MAX),
-                offset: columns.int()?.cast_unsigned(),
-                reason: columns.text()?,
-                skipped: columns.int()?,
-                at: rfc3339(columns.int()?),
-            })
-        });
-        parked.collect()
     }
 
     /// The next offset each partition of a model (`shop`, `queue`, `crm`, `partner`, `feed`, `gaps`, `outcomes`) waits for.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Actor, Customer, Item, Model, Money, Quote, TimeMs, union};
+use crate::{Actor, Customer, Item, Model, Money, Quote, Replayed, TimeMs, union};
 
 /// The envelope of a command. Topic `orders.commands`, key: the order id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Command {
     pub dry_run: bool,
     /// What is asked.
     pub data: CommandData,
+    /// Who sent it once more and why, where it could not be read the first time. Whoever asks is still `actor`.
+    #[serde(default)]
+    pub replayed: Option<Replayed>,
 }
 
 impl Command {
@@ -62,11 +65,12 @@ impl Command {
             expected_version: None,
             dry_run: false,
             data,
+            replayed: None,
         }
     }
 
     /// The first eight bytes of the SHA-256 of what is asked, by whom and of which order. Two commands
-    /// with one id must have one digest; time, trace and expected version do not count.
+    /// with one id must have one digest; time, trace, expected version and who replayed it do not count.
     pub fn digest(&self) -> i64 {
         let mut asked = Vec::with_capacity(512);
         serde_json::to_writer(&mut asked, &(&self.order_id, &self.actor, &self.data)).expect("a command is plain data");

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::codec::part_of;
-use crate::{Actor, Customer, Item, Model, Money, Quote, TimeMs, Unreadable, union};
+use crate::{Actor, Customer, Item, Model, Money, Quote, Replayed, TimeMs, Unreadable, union};
 
 /// An event as it is read.
 pub type Event = EventOf<String>;
@@ -47,6 +47,9 @@ pub struct EventOf<W> {
     pub after: AfterOf<W>,
     /// What happened.
     pub data: EventData,
+    /// As in its command.
+    #[serde(default)]
+    pub replayed: Option<Replayed>,
 }
 
 /// The part of an event that an order's state is made of. Reading only this takes half the time, and a

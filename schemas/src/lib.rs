@@ -20,7 +20,7 @@ pub use codec::{Codec, Framed, Unreadable};
 pub use command::{Command, CommandData};
 pub use event::{After, AfterOf, Event, EventData, EventOf, Happened};
 pub use outcome::{Outcome, OutcomeOf, OutcomeResult, OutcomeResultOf};
-pub use parts::{Actor, Customer, Item, Measures, Model, Money, Quote, QuoteLine, Word};
+pub use parts::{Actor, Customer, Item, Measures, Model, Money, Quote, QuoteLine, Replayed, Word};
 pub use pricing_job::PricingJob;
 pub use topic::{Topic, murmur2, partition_of};
 

@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 /// A word of the engine's vocabulary, which need not be copied to be written.
 pub type Word = Cow<'static, str>;
 
+/// A command that nobody could read when it was sent, decided after all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replayed {
+    /// Who sent it once more.
+    pub actor: Actor,
+    /// Why.
+    pub reason: String,
+}
+
 /// Who asked. `name` is a staff name, worker id, partner id or channel; never a customer's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {

@@ -112,3 +112,34 @@ fn orders_without_a_pricing_worker_show_up_and_clear_themselves_when_it_is_back(
     assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
     assert!(up.end(), "{}", up.messages());
 }
+
+/// A dead engine cannot report itself; whoever reads the ledger sees it all the same.
+#[test]
+fn a_deadline_that_passes_while_no_engine_is_there_shows_up_and_is_written_down_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.json");
+    std::fs::write(&policy, json!({"version": "short", "limits": {"draft_ms": 2000}}).to_string()).unwrap();
+    let house = House { data: folder.path().to_owned(), settings: vec![("ATELIER_POLICY", policy.display().to_string())] };
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    let order = created(&up.url(), "draft");
+    // The read models see the last of it.
+    assert!(up.end(), "{}", up.messages());
+
+    let causes = |args: &[&str]| -> Vec<String> {
+        let listed = house.run(args);
+        let gaps = json_of(&listed)["gaps"].as_array().unwrap().clone();
+        gaps.iter()
+            .inspect(|gap| assert_eq!(gap["order_id"], order.as_str(), "{gap}"))
+            .map(|gap| gap["cause"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    until(&up, "the silence shows up", || causes(&["gaps", "--json", "--grace-s", "1"]) == ["no_engine"]);
+    let text = house.run(&["gaps", "--grace-s", "1", "--cause", "no_engine"]);
+    assert_eq!(text.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&text.stdout).contains("no engine has written anything in partition"), "{text:?}");
+
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    up.url();
+    until(&up, "the engine says it itself", || causes(&["gaps", "--json", "--grace-s", "1"]) == ["waiting_for_buyer"]);
+    assert!(up.end(), "{}", up.messages());
+}

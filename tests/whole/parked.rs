@@ -40,6 +40,10 @@ fn run(house: &House, args: &[&str], code: i32) -> (String, String) {
     (out, err)
 }
 
+fn run_code(house: &House, args: &[&str]) -> Option<i32> {
+    house.run(args).status.code()
+}
+
 fn until(up: &Role, what: &str, mut seen: impl FnMut() -> bool) {
     let started = Instant::now();
     while !seen() {
@@ -74,6 +78,11 @@ fn a_record_nobody_can_read_stops_its_order_alone_and_is_skipped_for_a_reason() 
     assert_eq!(post(&url, &format!("/shop/v1/orders/{other}/cancel"), "other", &cancel).0, 200, "the other order goes on");
     until(&up, "the gap", || http(&url, "GET", "/mes/v1/gaps?cause=unreadable_record", ADMIN, b"").1.contains(&id));
 
+    let (told, _) = run(&house, &["parked", "--read-models"], 1);
+    assert!(told.lines().all(|line| line.contains(&format!("event {partition}/{offset}  order {id}"))) && told.contains("crm  "), "{told}");
+    let (status, listed) = http(&url, "GET", &format!("/crm/v1/parked?model=crm&order={id}"), ADMIN, b"");
+    assert!(status == 200 && serde_json::from_str::<Value>(&listed).unwrap()["items"][0]["offset"] == offset, "{listed}");
+
     let wrong = (offset + 1).to_string();
     let offsets = offset.to_string();
     let skip = |offsets: &str, more: &[&str], code| {
@@ -90,6 +99,7 @@ fn a_record_nobody_can_read_stops_its_order_alone_and_is_skipped_for_a_reason() 
     assert!(run(&house, &["parked", &id], 0).0.contains("skipped"));
     let (status, shown) = http(&url, "GET", &format!("/crm/v1/orders/{id}?wait_version=2"), ADMIN, b"");
     assert_eq!(status, 200, "the read models follow: {shown}");
+    until(&up, "nothing is set aside", || run_code(&house, &["parked", "--read-models"]) == Some(0));
     until(&up, "no gap", || !http(&url, "GET", "/mes/v1/gaps?cause=unreadable_record", ADMIN, b"").1.contains(&id));
     assert!(run(&house, &["order", &id], 0).0.contains("admin vera"), "who did it is on record");
     assert_eq!(post(&url, &format!("/shop/v1/orders/{id}/cancel"), "cancel", &cancel).0, 200);
@@ -143,7 +153,15 @@ fn a_dead_letter_is_replayed_once_however_often_it_is_sent() {
     for _ in 0..2 {
         assert!(replay(0, &["--apply"], 0).0.contains("CANCELLED, version 2"));
     }
-    assert!(run(&house, &["order", &order.to_string()], 0).0.contains("version 2"), "once");
+    let (told, _) = run(&house, &["order", &order.to_string()], 0);
+    assert!(told.contains("version 2"), "once: {told}");
+    assert!(
+        told.contains("customer shop, replayed by admin on-call: its sender had the key wrong"),
+        "who did it and why is on record: {told}"
+    );
+    let published = run(&house, &["replay", "--order", &order.to_string(), "--type", "OrderCancelled"], 0).0;
+    let replayed = &serde_json::from_str::<Value>(&published).unwrap()["replayed"];
+    assert_eq!(*replayed, json!({"actor": {"role": "admin", "name": "on-call"}, "reason": "its sender had the key wrong"}));
     assert!(replay(1, &["--apply"], 1).1.contains("cannot be read by this program either"));
     let (status, _) = http(&url, "GET", &format!("/crm/v1/orders/{order}?wait_version=2"), ADMIN, b"");
     assert_eq!(status, 200);

@@ -2,13 +2,17 @@
 
 mod accept;
 mod audit;
+mod detection;
 mod embedded;
 mod failover;
 mod flood;
 mod neighbour;
 mod restore;
 mod round_trip;
+mod seeds;
 mod size;
+mod standing;
+mod timers;
 mod webhooks;
 
 use crate::harness::{Outcome, Report, Settings};
@@ -16,7 +20,7 @@ use crate::harness::{Outcome, Report, Settings};
 type Case = fn(&Settings, &mut Report) -> Outcome<()>;
 
 /// All cases by name, in the order in which they run.
-pub(crate) const ALL: [(&str, Case); 10] = [
+pub(crate) const ALL: [(&str, Case); 13] = [
     ("flood", flood::run),
     ("round-trip", round_trip::run),
     ("embedded", embedded::run),
@@ -25,6 +29,9 @@ pub(crate) const ALL: [(&str, Case); 10] = [
     ("restore", restore::run),
     ("failover", failover::run),
     ("audit", audit::run),
+    ("detection", detection::run),
+    ("timers", timers::run),
+    ("seeds", seeds::run),
     ("webhooks", webhooks::run),
     ("size", size::run),
 ];

@@ -191,6 +191,7 @@ impl House {
             traceparent: None,
             after: After { status: "INITIATED".into(), stage: "draft".into(), held: false, attention: vec![], due: None },
             data,
+            replayed: None,
         };
         let record = NewRecord { key: order_id.to_string(), kind: event.data.type_name(), traceparent: None, payload: event.encode() };
         drop(self.log.append(Topic::Events, partition_of(&order_id, PARTITIONS), record));

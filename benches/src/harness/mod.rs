@@ -6,7 +6,7 @@ mod pairs;
 mod report;
 
 pub(crate) use latency::Latencies;
-pub(crate) use machine::{Machine, Mark, cpu_of, resident_bytes};
+pub(crate) use machine::{Machine, Mark, cpu_of, cpu_of_children, cpu_of_this_thread, cpu_of_threads, resident_bytes};
 pub(crate) use pairs::{Block, Compared, alternate};
 pub(crate) use report::{Report, Row, Target};
 

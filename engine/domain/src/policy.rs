@@ -38,6 +38,8 @@ pub struct Policy {
     pub pricing_lease_ms: TimeMs,
     /// Attempts that workers may take and not bring home before a person has to look.
     pub pricing_attempts: u32,
+    /// How long the ledger lists a gap after it was closed. `null`: for ever.
+    pub closed_gaps_kept_ms: Option<TimeMs>,
 }
 
 /// How long an order may stand in each stage, in milliseconds. Time on hold does not count.
@@ -202,6 +204,7 @@ impl Default for Policy {
             pricing_accept_ms: 30 * SECOND,
             pricing_lease_ms: 30 * SECOND,
             pricing_attempts: 3,
+            closed_gaps_kept_ms: Some(90 * DAY),
         }
     }
 }
@@ -225,6 +228,7 @@ impl Policy {
         positive("pricing_accept_ms".into(), self.pricing_accept_ms)?;
         positive("pricing_lease_ms".into(), self.pricing_lease_ms)?;
         positive("escalate_after_ms".into(), self.escalate_after_ms.unwrap_or(1))?;
+        positive("closed_gaps_kept_ms".into(), self.closed_gaps_kept_ms.unwrap_or(1))?;
         for (limit, value) in self.limits.all() {
             positive(format!("limits: {limit:?}"), value)?;
         }

@@ -32,6 +32,7 @@ pub use metrics::Metrics;
 pub use partition::{PartitionState, Settings};
 pub use policy::PolicyInForce;
 pub use restore::{Restored, restore};
+pub use timers::Timers;
 pub use worker::{Fatal, GROUP, Turn, Worker};
 
 /// Tells the time in milliseconds since 1970. Passed in, so that tests and simulation can hold it.

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use atelier_partners::{WAITING_MAX, Waiting};
-use atelier_projections::{BEHIND_AFTER, Found, Gap, GapFilter, GapState, Queries, UnknownParcel, behind};
+use atelier_projections::{Found, Gap, GapFilter, GapState, Queries, UnknownParcel};
 
 use crate::Failure;
 use crate::cli::GapsArgs;
@@ -24,14 +25,15 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     let log = wiring::log(settings, Access::ReadOnly).await?;
     let queries = wiring::store(settings).await?.queries();
     let (progress, now) = (queries.progress().await?, (wiring::clock())());
-    let behind = tokio::task::spawn_blocking(move || behind(log.as_ref(), &progress, now, BEHIND_AFTER)).await??;
+    let grace = Duration::from_secs(args.grace_s.into());
+    let found = tokio::task::spawn_blocking(move || Found::at(log.as_ref(), &progress, now, grace)).await??;
     let limit = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
     let waiting = wiring::accounts(settings).await?.waiting_deliveries(None, limit).await?;
     let undelivered = match wiring::webhooks_store_if_any(settings).await? {
         Some(store) => atelier_webhooks::undelivered(&store, now, settings.webhook_late_ms()).await?,
         None => Vec::new(),
     };
-    let found = Found { behind, parcels: waiting.into_iter().map(parcel).collect(), undelivered };
+    let found = Found { parcels: waiting.into_iter().map(parcel).collect(), undelivered, ..found };
     let state = match (args.closed, args.all) {
         (true, _) => GapState::Closed,
         (_, true) => GapState::All,

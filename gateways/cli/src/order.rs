@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use atelier_http::PublishedEvent;
-use atelier_schemas::{Event, Framed, partition_of};
+use atelier_schemas::{Event, Framed, Replayed, partition_of};
 
 use crate::Failure;
 use crate::cli::OrderArgs;
@@ -66,7 +66,10 @@ pub(crate) async fn run(settings: &Settings, args: &OrderArgs) -> Result<ExitCod
     }
     writeln!(out)?;
     for event in events {
-        let who = format!("{} {}", event.actor.role, event.actor.name);
+        let mut who = format!("{} {}", event.actor.role, event.actor.name);
+        if let Some(Replayed { actor, reason }) = &event.replayed {
+            who = format!("{who}, replayed by {} {}: {reason}", actor.role, actor.name);
+        }
         writeln!(
             out,
             "{:>4}  {}  {:<24} {:<20} {}",

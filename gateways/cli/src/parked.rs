@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use atelier_log::{Log, Partition, Record};
+use atelier_projections::{Page, Parked, ParkedFilter};
 use atelier_schemas::{Command, Event, EventData, Framed, Outcome, OutcomeResult, Topic, partition_of};
 use serde::Serialize;
 use serde_json::json;
@@ -21,6 +22,8 @@ use crate::settings::Settings;
 use crate::wiring::{self, Access};
 
 const BATCH: usize = 1000;
+/// Rows of the read models asked for at once.
+const PAGE: u32 = 200;
 const POLL: Duration = Duration::from_millis(200);
 /// So many bytes of a record are shown.
 const SHOWN_BYTES: usize = 32;
@@ -69,6 +72,9 @@ pub(crate) async fn run(settings: &Settings, args: &ParkedArgs) -> Result<ExitCo
     if let Some(place) = args.replay {
         return replay(args, place).await;
     }
+    if args.read_models {
+        return set_aside(settings, args).await;
+    }
     let log = wiring::log(settings, Access::ReadOnly).await?;
     let order = args.order;
     let found = tokio::task::spawn_blocking(move || -> Result<Vec<Unreadable>, Failure> {
@@ -104,6 +110,34 @@ pub(crate) async fn run(settings: &Settings, args: &ParkedArgs) -> Result<ExitCo
         }
     }
     Ok(if left { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Prints page by page what the read models have set aside.
+async fn set_aside(settings: &Settings, args: &ParkedArgs) -> Result<ExitCode, Failure> {
+    let queries = wiring::store(settings).await?.queries();
+    let mut filter = ParkedFilter { order: args.order, limit: Some(PAGE), ..ParkedFilter::default() };
+    let mut any = false;
+    loop {
+        let Page { items, next } = queries.parked(&filter).await?;
+        any |= !items.is_empty();
+        let mut out = std::io::stdout().lock();
+        for parked in items {
+            if args.json {
+                writeln!(out, "{}", serde_json::to_string(&parked)?)?;
+                continue;
+            }
+            let Parked { model, order_id, partition, offset, reason, skipped, at } = parked;
+            writeln!(out, "{model}  event {partition}/{offset}  order {order_id}  {at}  {skipped} passed over since: {reason}")?;
+        }
+        filter.cursor = next;
+        if filter.cursor.is_none() {
+            break;
+        }
+    }
+    if !any && !args.json {
+        println!("no read model has set anything aside");
+    }
+    Ok(if any { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 fn advice(record: &Unreadable) -> String {

@@ -1,9 +1,11 @@
 //! The policy file: read at the start, and again whenever it changes.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::Policy;
+use atelier_projections::Keep;
 use atelier_runtime::PolicyInForce;
 
 use crate::Failure;
@@ -19,9 +21,21 @@ pub(crate) fn policy(settings: &Settings) -> Result<Policy, Failure> {
     parse(settings, text.as_deref())
 }
 
+/// The same in force, which follows the file. Within a runtime.
+pub(crate) fn in_force(settings: &Settings) -> Result<PolicyInForce, Failure> {
+    let policy = PolicyInForce::new(policy(settings)?);
+    tokio::spawn(follow(settings.clone(), policy.clone()));
+    Ok(policy)
+}
+
+/// How long closed gaps are kept under it.
+pub(crate) fn keep(policy: PolicyInForce) -> Keep {
+    Arc::new(move || policy.current().closed_gaps_kept_ms)
+}
+
 /// Follows the file for as long as the process runs. One that cannot be gone by is named and the policy in
 /// force stays.
-pub(crate) async fn follow(settings: Settings, in_force: PolicyInForce) {
+async fn follow(settings: Settings, in_force: PolicyInForce) {
     let Some(path) = settings.policy.clone() else { return };
     let mut known = read(&path).ok();
     loop {

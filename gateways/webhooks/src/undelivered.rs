@@ -58,8 +58,11 @@ async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>,
 async fn given_up(store: &Store) -> Result<Vec<Undelivered>, Error> {
     const ASK: &str = "SELECT d.endpoint_id, d.order_id, e.partner, MIN(d.settled_at), COUNT(*) FROM webhook_deliveries d \
         JOIN webhook_endpoints e ON e.endpoint_id = d.endpoint_id WHERE ";
-    let select = Select::text(ASK)
-        .push("d.state = 2 AND e.partner NOT LIKE '%:sandbox' GROUP BY d.endpoint_id, d.order_id, e.partner ORDER BY 4, d.order_id, d.endpoint_id LIMIT ?", [KIND_MAX.into()]);
+    let select = Select::text(ASK).push(
+        "d.state = 2 AND e.partner NOT LIKE '%:sandbox' GROUP BY d.endpoint_id, d.order_id, e.partner \
+         ORDER BY 4, d.order_id, d.endpoint_id LIMIT ?",
+        [KIND_MAX.into()],
+    );
     each(select, store, |columns| {
         let (endpoint_id, order_id, partner) = (columns.id()?, columns.id()?, columns.text()?);
         let (since, count) = (columns.int()?, columns.int()?);

@@ -5,7 +5,7 @@ ALTER TABLE feed_entries ADD COLUMN position BIGINT NOT NULL DEFAULT 0;
 UPDATE feed_entries SET position = log_offset * 1024 + log_partition;
 
 DROP INDEX feed_entries_partner;
-CREATE UNIQUE INDEX feed_entries_position ON feed_entries (partner, position);
+CREATE INDEX feed_entries_position ON feed_entries (partner, position);
 
 -- The last place each partner was given.
 CREATE TABLE feed_heads (

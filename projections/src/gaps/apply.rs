@@ -2,24 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use atelier_domain::{Role, Stage};
-use atelier_schemas::{Event, EventData};
+use atelier_domain::{Attention, Role, Stage};
+use atelier_schemas::{Event, EventData, TimeMs};
 use atelier_store::{Row, Table, Transaction, Value};
 use uuid::Uuid;
 
 use super::cause::{Cause, causes};
-use super::row::{GAPS, ORDERS, Open, OrderRow};
+use super::row::{GAPS, ORDERS, Open, OrderRow, PARTITIONS};
 use crate::runner::{EventModel, New, Place};
 use crate::{Error, Model, SANDBOX};
 
 /// The read model.
 pub(crate) struct Gaps;
 
+/// What a batch changes beside the orders.
+#[derive(Default)]
+pub(crate) struct Changed {
+    /// Gaps, as they are after the last event of the batch.
+    gaps: BTreeMap<Uuid, Vec<Value>>,
+    /// When the last event of a partition was written.
+    last_at: BTreeMap<u32, TimeMs>,
+}
+
 impl EventModel for Gaps {
     const MODEL: Model = Model::Gaps;
     type Row = OrderRow;
-    /// Gaps that changed, as they are after the last event of the batch.
-    type Extra = BTreeMap<Uuid, Vec<Value>>;
+    type Extra = Changed;
 
     fn table() -> &'static Table {
         &ORDERS
@@ -55,10 +63,12 @@ impl EventModel for Gaps {
             last_version: 0,
             last_at: new.time,
             open: Vec::new(),
+            log_partition: 0,
+            due_at: None,
         })
     }
 
-    fn evolve(row: &mut OrderRow, event: &Event, _: Place, changed: &mut Self::Extra) {
+    fn evolve(row: &mut OrderRow, event: &Event, place: Place, changed: &mut Changed) {
         // Nobody misses what is never made.
         let now = if row.channel == SANDBOX { Vec::new() } else { causes(&event.after.attention, &event.after.stage) };
         let (open, closed): (Vec<Open>, Vec<Open>) = std::mem::take(&mut row.open).into_iter().partition(|gap| now.contains(&gap.cause));
@@ -66,21 +76,25 @@ impl EventModel for Gaps {
         for gap in closed {
             // As it stood while it was open: the order moves on below.
             let gap = row.gap(&gap).closed(event.time, event.data.type_name());
-            changed.insert(gap.gap_id, gap.write());
+            changed.gaps.insert(gap.gap_id, gap.write());
         }
         advance(row, event);
+        row.log_partition = place.partition;
+        changed.last_at.insert(place.partition, event.time);
         for cause in now {
             if row.open.iter().all(|gap| gap.cause != cause) {
                 row.open.push(opened(row, cause, event));
             }
         }
         for gap in row.open.iter().map(|gap| row.gap(gap)) {
-            changed.insert(gap.gap_id, gap.write());
+            changed.gaps.insert(gap.gap_id, gap.write());
         }
     }
 
-    async fn write_extra(transaction: &mut Transaction, changed: Self::Extra) -> Result<(), Error> {
-        Ok(GAPS.write(transaction, changed.into_values().collect()).await?)
+    async fn write_extra(transaction: &mut Transaction, changed: Changed) -> Result<(), Error> {
+        GAPS.write(transaction, changed.gaps.into_values().collect()).await?;
+        let last_at = changed.last_at.into_iter().map(|(partition, at)| vec![i64::from(partition).into(), at.into()]);
+        Ok(PARTITIONS.write(transaction, last_at.collect()).await?)
     }
 }
 
@@ -124,6 +138,9 @@ fn advance(row: &mut OrderRow, event: &Event) {
     row.status.clone_from(&after.status);
     row.stage.clone_from(&after.stage);
     row.held = after.held;
+    // What was said is said: the engine has nothing more to write when it has passed.
+    let said = after.attention.iter().any(|attention| attention == Attention::Overdue.as_str());
+    row.due_at = after.due.filter(|_| !said && row.channel != SANDBOX);
     if event.actor.role != Role::Engine.as_str() {
         row.last_type = event.data.type_name().to_owned();
         row.last_version = event.version;

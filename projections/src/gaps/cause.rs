@@ -32,6 +32,8 @@ pub enum Cause {
     NoCarrierMessage,
     /// The order as a whole takes longer than it may.
     OrderLate,
+    /// Its deadline has passed, and no engine was there to write that down.
+    NoEngine,
     /// A read model could not understand a record and has set the order aside.
     UnreadableRecord,
     /// A carrier has delivered a parcel that no order was shipped with.
@@ -44,7 +46,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 16] = [
+    pub const ALL: [Cause; 17] = [
         Cause::NoAcceptance,
         Cause::LeaseExpired,
         Cause::PricingFailed,
@@ -57,6 +59,7 @@ impl Cause {
         Cause::NotShipped,
         Cause::NoCarrierMessage,
         Cause::OrderLate,
+        Cause::NoEngine,
         Cause::UnreadableRecord,
         Cause::UnknownParcel,
         Cause::ProjectionBehind,
@@ -78,6 +81,7 @@ impl Cause {
             Cause::NotShipped => "not_shipped",
             Cause::NoCarrierMessage => "no_carrier_message",
             Cause::OrderLate => "order_late",
+            Cause::NoEngine => "no_engine",
             Cause::UnreadableRecord => "unreadable_record",
             Cause::UnknownParcel => "unknown_parcel",
             Cause::ProjectionBehind => "projection_behind",
@@ -100,6 +104,7 @@ impl Cause {
             Cause::NotShipped => "an operator gives the parcel to a carrier",
             Cause::NoCarrierMessage => "the carrier tells that it has delivered",
             Cause::OrderLate => "the order ends",
+            Cause::NoEngine => "an engine writes down that the deadline has passed",
             Cause::UnreadableRecord => "every record can be read",
             Cause::UnknownParcel => "an order is shipped with this parcel",
             Cause::ProjectionBehind => "the read model follows the log",
@@ -109,7 +114,10 @@ impl Cause {
 
     /// Found when somebody asks, not written into the ledger.
     pub(super) const fn is_derived(self) -> bool {
-        matches!(self, Cause::UnreadableRecord | Cause::UnknownParcel | Cause::ProjectionBehind | Cause::WebhookUndelivered)
+        matches!(
+            self,
+            Cause::NoEngine | Cause::UnreadableRecord | Cause::UnknownParcel | Cause::ProjectionBehind | Cause::WebhookUndelivered
+        )
     }
 
     /// What of an order in `stage` needs a person, as a cause. A stage without a row here does not

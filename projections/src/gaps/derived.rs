@@ -1,12 +1,12 @@
-//! Gaps that are found by looking: records set aside, parcels nobody knows, read models that lack records, messages
-//! that do not arrive.
+//! Gaps that are found by looking: records set aside, parcels nobody knows, read models that lack records, messages that
+//! do not arrive. (For engines that are not there see `silent.rs`.)
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use atelier_log::{Log, Partition};
 use atelier_schemas::{TimeMs, Topic};
-use atelier_store::{Columns, Select};
+use atelier_store::{Columns, Select, Value};
 use uuid::Uuid;
 
 use super::Cause;
@@ -18,8 +18,8 @@ use crate::{Error, Model, Store};
 /// A record that has been in the log for so long and is in a read model not yet is missed there.
 pub const BEHIND_AFTER: Duration = Duration::from_secs(30);
 
-/// Records set aside that are looked at: the oldest ones.
-const PARKED_LIMIT: i64 = 1000;
+/// Keys of records set aside that are looked at in one go.
+const KEYS_AT_ONCE: i64 = 200;
 /// Orders looked up by one statement.
 const LOOKED_UP: usize = 200;
 /// How long [`behind`] may take over all partitions.
@@ -27,15 +27,30 @@ const LOOK_FOR: Duration = Duration::from_secs(5);
 /// And how long it waits for the log at once.
 const POLL: Duration = Duration::from_millis(200);
 
-/// What the asker has found besides the read models' tables.
+/// What the asker has found besides the read models' tables, at the moment of asking. The default: nothing, so that only
+/// records set aside are gaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Read models that lack records.
     pub behind: Vec<Behind>,
     /// Deliveries that wait for their parcels.
     pub parcels: Vec<UnknownParcel>,
-    /// Messages that do not arrive at partners.
+    /// Of the webhooks' store.
     pub undelivered: Vec<Undelivered>,
+    /// The time.
+    pub now: TimeMs,
+    /// How long a record may be missing in a read model; twice that long an engine may be silent. [`BEHIND_AFTER`].
+    pub limit: Duration,
+}
+
+impl Found {
+    /// Looks, as [`behind`] does; parcels and messages are for the asker to add.
+    ///
+    /// # Errors
+    /// As of [`behind`].
+    pub fn at(log: &dyn Log, progress: &HashMap<(Model, Partition), u64>, now: TimeMs, limit: Duration) -> Result<Self, Error> {
+        Ok(Self { behind: behind(log, progress, now, limit)?, parcels: Vec::new(), undelivered: Vec::new(), now, limit })
+    }
 }
 
 /// A delivery of a parcel that no order was shipped with.
@@ -191,11 +206,48 @@ pub(super) async fn of_undelivered(store: &Store, undelivered: &[Undelivered]) -
     Ok(gaps.collect())
 }
 
-/// One gap per key, whichever read models have set it aside.
-pub(super) async fn of_parked(store: &Store) -> Result<Vec<(Cursor, Gap)>, Error> {
+/// One gap per key, whichever read models have set it aside: those behind `after` in the order of the list, more than
+/// `wanted` of them where there are.
+pub(super) async fn of_parked(store: &Store, after: Option<Cursor>, wanted: usize) -> Result<Vec<(Cursor, Gap)>, Error> {
+    const KEYS: &str = "SELECT record_key, MIN(parked_at) FROM parked GROUP BY record_key";
+    let mut found: Vec<(Cursor, Gap)> = Vec::new();
+    // Among keys of the same time the list goes by the ids of the gaps, so all of them are read before one is given out.
+    let mut read: Option<(i64, String)> = after.map(|after| (after.rank.saturating_sub(1), String::new()));
+    loop {
+        let mut select = Select::text(KEYS);
+        if let Some((at, key)) = read.take() {
+            let behind = [at.into(), at.into(), key.as_str().into()];
+            select = select.push(" HAVING MIN(parked_at) > ? OR (MIN(parked_at) = ? AND record_key > ?)", behind);
+        }
+        let rows = select.push(" ORDER BY MIN(parked_at), record_key LIMIT ?", [KEYS_AT_ONCE.into()]).all(store.db()).await?;
+        let mut keys = Vec::new();
+        for row in &rows {
+            let mut columns = Columns::of(row);
+            let (key, at) = (columns.text()?, columns.int()?);
+            read = Some((at, key.clone()));
+            keys.push(Value::from(key.as_str()));
+        }
+        let enough = |found: &[(Cursor, Gap)]| found.get(wanted).zip(read.as_ref()).is_some_and(|((key, _), (at, _))| key.rank < *at);
+        let all = keys.len() < KEYS_AT_ONCE as usize;
+        found.extend(
+            of_keys(store, keys)
+                .await?
+                .into_iter()
+                .filter(|(key, _)| after.is_none_or(|after| (key.rank, key.id) > (after.rank, after.id))),
+        );
+        found.sort_by_key(|(key, _)| (key.rank, key.id));
+        if all || enough(&found) {
+            return Ok(found);
+        }
+    }
+}
+
+/// The gaps of these keys.
+async fn of_keys(store: &Store, keys: Vec<Value>) -> Result<Vec<(Cursor, Gap)>, Error> {
     const ASK: &str = "SELECT p.record_key, p.model, p.log_partition, p.log_offset, p.reason, p.parked_at, o.channel, o.status, o.held \
-        FROM parked p LEFT JOIN gap_orders o ON o.order_id = p.record_key ORDER BY p.parked_at, p.record_key, p.model ";
-    let rows = Select::text(ASK).push("LIMIT ?", [PARKED_LIMIT.into()]).all(store.db()).await?;
+        FROM parked p LEFT JOIN gap_orders o ON o.order_id = p.record_key WHERE";
+    let select = Select::text(ASK).any_of(" p.record_key IN", keys);
+    let rows = select.push(" ORDER BY p.parked_at, p.record_key, p.model", []).all(store.db()).await?;
     let mut found: Vec<(Cursor, Gap)> = Vec::new();
     let mut by_key: HashMap<String, (usize, Vec<String>)> = HashMap::new();
     for row in &rows {
@@ -227,7 +279,7 @@ pub(super) async fn of_parked(store: &Store) -> Result<Vec<(Cursor, Gap)>, Error
     Ok(found)
 }
 
-fn derived(cause: Cause, since: TimeMs, name: &str) -> Gap {
+pub(super) fn derived(cause: Cause, since: TimeMs, name: &str) -> Gap {
     Gap {
         gap_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{cause}:{name}").as_bytes()),
         cause,

@@ -7,7 +7,7 @@ use atelier_log::Log;
 use atelier_schemas::TimeMs;
 use tokio::sync::watch;
 
-use super::{BEHIND_AFTER, Behind, Cause, Found, behind};
+use super::{BEHIND_AFTER, Cause, Found};
 use crate::{Error, Metrics, Queries, Store};
 
 const EVERY: Duration = Duration::from_secs(5);
@@ -16,11 +16,13 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(crate) async fn keep_counting(store: Store, log: Arc<dyn Log>, metrics: Metrics, mut stop: watch::Receiver<bool>) {
     let queries = store.queries();
     loop {
-        let found = found_behind(&queries, log.clone()).await;
-        // Not seen from here: parcels wait with the accounts; what does not arrive is told by those who send.
-        let mut unknown = vec![Cause::UnknownParcel, Cause::WebhookUndelivered];
-        unknown.extend(found.is_err().then_some(Cause::ProjectionBehind));
-        match queries.open_gaps(&Found { behind: found.unwrap_or_default(), ..Found::default() }).await {
+        let found = look(&queries, log.clone()).await;
+        // What does not arrive is seen in the webhooks' store, and told by those who send.
+        let mut unknown = vec![Cause::WebhookUndelivered];
+        if found.is_err() {
+            unknown.extend([Cause::ProjectionBehind, Cause::NoEngine]);
+        }
+        match queries.open_gaps(&found.unwrap_or_default()).await {
             Ok(open) => metrics.gaps(&open, &unknown),
             Err(_) => metrics.gaps_are_unknown(),
         }
@@ -31,10 +33,10 @@ pub(crate) async fn keep_counting(store: Store, log: Arc<dyn Log>, metrics: Metr
     }
 }
 
-async fn found_behind(queries: &Queries, log: Arc<dyn Log>) -> Result<Vec<Behind>, Error> {
+async fn look(queries: &Queries, log: Arc<dyn Log>) -> Result<Found, Error> {
     let progress = queries.progress().await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let now = TimeMs::try_from(now).unwrap_or(TimeMs::MAX);
-    let looking = tokio::task::spawn_blocking(move || behind(log.as_ref(), &progress, now, BEHIND_AFTER));
+    let looking = tokio::task::spawn_blocking(move || Found::at(log.as_ref(), &progress, now, BEHIND_AFTER));
     looking.await.unwrap_or_else(|error| Err(Error::Broken(error.to_string())))
 }

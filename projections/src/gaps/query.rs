@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Cause;
 use super::derived::{Found, of_behind, of_parcels, of_parked, of_undelivered};
 use super::row::{GAPS, GapRow};
+use super::silent;
 use super::view::{Gap, GapFilter, GapState};
 use crate::page::{Cursor, Page, limit, one_more, page};
 use crate::{Error, Queries};
@@ -14,9 +15,9 @@ use atelier_store::{Columns, Select, Value};
 const LIST: char = 'g';
 
 impl Queries {
-    /// Gaps, the one opened first first, as `role` reads them (what it may do about each). `besides` is
-    /// what only the asker can find: what is behind ([`super::behind`]) takes the log, deliveries lie
-    /// with the accounts, messages with the webhooks. A gap that opens or closes while somebody pages comes and goes with it.
+    /// Gaps, the one opened first first, as `role` reads them (what it may do about each). `besides` is what only the
+    /// asker can find: what is behind ([`Found::at`]) takes the log and a clock, deliveries lie with the accounts. A gap
+    /// that opens or closes while somebody pages comes and goes with it.
     ///
     /// # Errors
     /// [`Error::BadCursor`], [`Error::Unavailable`].
@@ -24,7 +25,7 @@ impl Queries {
         let limit = limit(filter.limit);
         let after = filter.cursor.as_deref().map(|cursor| Cursor::decode(cursor, LIST)).transpose()?;
         let mut found = self.written(filter, role, after, limit).await?;
-        for (key, gap) in self.derived(filter, besides).await? {
+        for (key, gap) in self.derived(filter, besides, after, limit).await? {
             if after.is_none_or(|after| (key.rank, key.id) > (after.rank, after.id)) {
                 found.push((key, gap));
             }
@@ -37,7 +38,7 @@ impl Queries {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn open_gaps(&self, besides: &Found) -> Result<BTreeMap<Cause, i64>, Error> {
+    pub async fn open_gaps(&self, look: &Found) -> Result<BTreeMap<Cause, i64>, Error> {
         let rows = Select::text("SELECT cause, COUNT(*) FROM gaps WHERE closed_at IS NULL GROUP BY cause").all(self.store.db()).await?;
         let mut open = BTreeMap::new();
         for row in &rows {
@@ -48,10 +49,14 @@ impl Queries {
         }
         let parked = Select::text("SELECT COUNT(DISTINCT record_key) FROM parked").first(self.store.db()).await?;
         let parked = parked.map_or(Ok(0), |row| Columns::of(&row).int())?;
-        let [behind, undelivered] = [besides.behind.len(), besides.undelivered.len()].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-        for (cause, count) in
-            [(Cause::UnreadableRecord, parked), (Cause::ProjectionBehind, behind), (Cause::WebhookUndelivered, undelivered)]
-        {
+        let [behind, undelivered] = [look.behind.len(), look.undelivered.len()].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        let unsaid = silent::count(&self.store, look).await?;
+        for (cause, count) in [
+            (Cause::NoEngine, unsaid),
+            (Cause::UnreadableRecord, parked),
+            (Cause::ProjectionBehind, behind),
+            (Cause::WebhookUndelivered, undelivered),
+        ] {
             if count > 0 {
                 open.insert(cause, count);
             }
@@ -88,17 +93,23 @@ impl Queries {
     }
 
     /// Those that are found by looking.
-    async fn derived(&self, filter: &GapFilter, besides: &Found) -> Result<Vec<(Cursor, Gap)>, Error> {
+    async fn derived(&self, filter: &GapFilter, besides: &Found, after: Option<Cursor>, limit: usize) -> Result<Vec<(Cursor, Gap)>, Error> {
         let mut found = Vec::new();
         // They go when what they are about is repaired, and nothing is written down of it.
         if filter.state == GapState::Closed {
             return Ok(found);
         }
         if filter.asks_for(Cause::UnreadableRecord) {
-            found.extend(of_parked(&self.store).await?);
+            // Where a filter may leave most of them out, all have to be looked at.
+            let narrow = filter.holder.is_some() || filter.status.is_some() || filter.channel.is_some() || filter.order.is_some();
+            let wanted = if narrow { usize::MAX } else { limit };
+            found.extend(of_parked(&self.store, after, wanted).await?);
         }
         if filter.asks_for(Cause::ProjectionBehind) {
             found.extend(of_behind(&besides.behind));
+        }
+        if filter.asks_for(Cause::NoEngine) {
+            found.extend(silent::unsaid(&self.store, besides).await?);
         }
         if filter.asks_for(Cause::UnknownParcel) {
             found.extend(of_parcels(&besides.parcels));

@@ -1,4 +1,4 @@
-//! Rows of `gap_orders` and `gaps`.
+//! Rows of `gap_orders`, `gap_partitions` and `gaps`.
 
 use atelier_schemas::TimeMs;
 use atelier_store::{Columns, Conflict, Row, Table, Value};
@@ -16,7 +16,7 @@ pub(super) static ORDERS: Table = Table::new(
     "gap_orders",
     &[
         "order_id", "version", "channel", "status", "stage", "held", "held_at", "since_at", "holder", "lease_until", "failures",
-        "last_type", "last_version", "last_at", "open",
+        "last_type", "last_version", "last_at", "open", "log_partition", "due_at",
     ],
     1,
     Conflict::Replace,
@@ -32,6 +32,9 @@ pub(super) static GAPS: Table = Table::new(
     1,
     Conflict::Replace,
 );
+
+/// When the engine of each partition last wrote an event.
+pub(super) static PARTITIONS: Table = Table::new("gap_partitions", &["log_partition", "last_at"], 1, Conflict::Replace);
 
 /// An order as the ledger needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,9 @@ pub(crate) struct OrderRow {
     pub(super) last_version: i64,
     pub(super) last_at: i64,
     pub(super) open: Vec<Open>,
+    pub(super) log_partition: u32,
+    /// When the engine is to say that the order has not left its stage; `None` once it has, and while it has not to.
+    pub(super) due_at: Option<i64>,
 }
 
 /// What only the event that opened a gap could tell of it.
@@ -107,6 +113,8 @@ impl OrderRow {
             last_version: columns.int()?,
             last_at: columns.int()?,
             open: serde_json::from_str(&columns.text()?).map_err(|error| Error::Broken(format!("open gaps of an order: {error}")))?,
+            log_partition: u32::try_from(columns.int()?).map_err(|error| Error::Broken(format!("partition of an order: {error}")))?,
+            due_at: columns.optional_int()?,
         })
     }
 
@@ -127,6 +135,8 @@ impl OrderRow {
             self.last_version.into(),
             self.last_at.into(),
             serde_json::to_string(&self.open).expect("plain fields become JSON").as_str().into(),
+            i64::from(self.log_partition).into(),
+            self.due_at.into(),
         ]
     }
 

@@ -38,7 +38,7 @@ use tokio::task::JoinHandle;
 
 use crate::crm::Crm;
 use crate::feed::Changes;
-use crate::gaps::{Gaps, keep_counting};
+use crate::gaps::{Gaps, Keep, keep_counting, take_away_old_ones};
 use crate::outcomes::Outcomes;
 use crate::partner::Partner;
 use crate::queue::Queue;
@@ -82,8 +82,13 @@ pub struct Runner;
 impl Runner {
     /// Starts a task for each of `models` that follows the log from where the store says. It goes on
     /// until [`RunnerHandle::drain`], or until the handle is dropped; a log or store that goes away is
-    /// waited for. Needs a tokio runtime.
+    /// waited for. Closed gaps are kept for ever. Needs a tokio runtime.
     pub fn start(store: Store, log: Arc<dyn Log>, models: &[Model], metrics: Metrics) -> RunnerHandle {
+        Self::keeping(store, log, models, metrics, Arc::new(|| None))
+    }
+
+    /// The same; closed gaps go when they are older than `keep` says.
+    pub fn keeping(store: Store, log: Arc<dyn Log>, models: &[Model], metrics: Metrics, keep: Keep) -> RunnerHandle {
         let (stop, _) = watch::channel(false);
         let mut running = Vec::with_capacity(models.len());
         for model in models.iter().copied() {
@@ -108,6 +113,7 @@ impl Runner {
         }
         if models.contains(&Model::Gaps) {
             tokio::spawn(keep_counting(store.clone(), log.clone(), metrics.clone(), stop.subscribe()));
+            tokio::spawn(take_away_old_ones(store.clone(), keep, stop.subscribe()));
         }
         let watched = running.iter().map(|running| (running.model, running.progress.clone())).collect();
         let lag = LagWatch::start(log, watched, metrics);

@@ -1,7 +1,8 @@
 //! How an event changes an order and its timeline.
 
-use atelier_schemas::{Event, EventData};
+use atelier_schemas::{Event, EventData, Replayed};
 use atelier_store::{Conflict, Row, Table, Transaction, Value};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::detail::detail;
@@ -94,7 +95,10 @@ impl EventModel for Shop {
         if !row.held {
             row.hold_reason = None;
         }
-        if let Some(detail) = detail(&event.data) {
+        if let Some(mut detail) = detail(&event.data) {
+            if let Some(Replayed { actor, reason }) = &event.replayed {
+                detail["replayed"] = json!({"by": format!("{}:{}", actor.role, actor.name), "reason": reason});
+            }
             timeline.push(vec![
                 event.order_id.into(),
                 event.version.into(),

@@ -25,6 +25,7 @@ const SCHEMA: Schema = Schema {
         ("partner/2", include_str!("../partner/migration-2.sql")),
         ("feed/2", include_str!("../feed/migration-2.sql")),
         ("queue/2", include_str!("../queue/migration-2.sql")),
+        ("gaps/2", include_str!("../gaps/migration-2.sql")),
     ],
     durability: Durability::Rebuilt,
 };

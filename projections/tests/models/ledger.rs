@@ -8,7 +8,8 @@ use std::time::Duration;
 use atelier_domain::{Channel, Stage, Status};
 use atelier_log::memory::Memory;
 use atelier_projections::{
-    Behind, Cause, CrmFilter, Error, Found, Gap, GapFilter, GapState, Metrics, Model, Queries, Runner, Store, Undelivered, behind,
+    Behind, Cause, CrmFilter, Error, Found, Gap, GapFilter, GapState, Metrics, Model, ParkedFilter, Queries, Runner, Store, Undelivered,
+    behind,
 };
 use atelier_schemas::EventData;
 use prometheus_client::encoding::text::encode;
@@ -106,12 +107,14 @@ async fn it_is_the_same_however_the_log_is_cut_and_after_a_rebuild() {
     run_through(&at_once.store().await, &log).await;
     let wanted = at_once.dump().await;
     assert_same(&one_by_one.dump().await, &wanted, "one by one against at once");
-    one_by_one.sql("DELETE FROM gaps; DELETE FROM gap_orders; UPDATE offsets SET next = 0 WHERE model = 'gaps'").await;
+    one_by_one
+        .sql("DELETE FROM gaps; DELETE FROM gap_orders; DELETE FROM gap_partitions; UPDATE offsets SET next = 0 WHERE model = 'gaps'")
+        .await;
     until("the ledger is back", || async { one_by_one.dump().await == wanted }).await;
     runner.drain().await;
 }
 
-fn look(log: &Memory, progress: &std::collections::HashMap<(Model, u32), u64>, now: i64) -> Result<Vec<Behind>, Error> {
+fn find(log: &Memory, progress: &std::collections::HashMap<(Model, u32), u64>, now: i64) -> Result<Vec<Behind>, Error> {
     behind(log, progress, now, LIMIT)
 }
 
@@ -125,7 +128,7 @@ async fn a_read_model_that_lacks_records_for_too_long_is_a_gap() {
         run_through(&store, &log).await;
         let queries = store.queries();
         let now = |after_s: i64| 1_000_000 + after_s * 1000;
-        assert_eq!(look(&log, &queries.progress().await.unwrap(), now(3600)).unwrap(), [], "nothing is lacking, however old");
+        assert_eq!(find(&log, &queries.progress().await.unwrap(), now(3600)).unwrap(), [], "nothing is lacking, however old");
 
         // From here on only one model is fed, and the records come a minute later.
         log.advance_ms(60_000);
@@ -136,8 +139,8 @@ async fn a_read_model_that_lacks_records_for_too_long_is_a_gap() {
         settle(&runner, &log).await;
         runner.drain().await;
         let progress = queries.progress().await.unwrap();
-        assert_eq!(look(&log, &progress, now(60 + 30)).unwrap(), [], "not for too long yet");
-        let found = look(&log, &progress, now(60 + 31)).unwrap();
+        assert_eq!(find(&log, &progress, now(60 + 30)).unwrap(), [], "not for too long yet");
+        let found = find(&log, &progress, now(60 + 31)).unwrap();
         let partition = atelier_schemas::partition_of(&order, 2);
         assert_eq!(found, [Behind { model: Model::Crm, partition, records: 12, since: now(60) }], "{}", bed.name);
 
@@ -150,7 +153,7 @@ async fn a_read_model_that_lacks_records_for_too_long_is_a_gap() {
         let of_order = GapFilter { order: Some(order), ..GapFilter::default() };
         assert_eq!(queries.gaps(&of_order, "admin", &found).await.unwrap().items, [], "it is about no single order");
         // A store that has seen more than there is belongs to another log: nobody can tell then.
-        assert!(matches!(look(&Memory::new(2), &progress, now(0)), Err(Error::AheadOfLog { .. })));
+        assert!(matches!(find(&Memory::new(2), &progress, now(0)), Err(Error::AheadOfLog { .. })));
     }
 }
 
@@ -178,8 +181,9 @@ async fn an_order_set_aside_is_a_gap_among_the_others() {
         assert!(found.iter().any(|gap| gap.order_id.as_deref() == Some("no order at all")), "{found:?}");
 
         // It has its place in the pages, between gaps of the table.
-        let lagging = [Behind { model: Model::Shop, partition: 0, records: 1, since: crate::script::START_MS + 500_000 }];
-        let all = paged(&queries, &GapFilter::default(), &Found { behind: lagging.to_vec(), ..Found::default() }).await;
+        let lagging = Behind { model: Model::Shop, partition: 0, records: 1, since: crate::script::START_MS + 500_000 };
+        let lagging = Found { behind: vec![lagging], ..Found::default() };
+        let all = paged(&queries, &GapFilter::default(), &lagging).await;
         let written = paged(&queries, &GapFilter::default(), &Found::default()).await.len() - 2;
         assert_eq!(all.len(), written + 3);
         assert!(all.is_sorted_by_key(|gap| &gap.opened_at));
@@ -208,15 +212,18 @@ async fn open_gaps_are_counted_for_the_scrape() {
     run_through(&store, &log).await;
     let runner = Runner::start(store, Arc::new(log.clone()), Model::ALL, metrics);
     until("it is counted", || async { text().contains("atelier_gaps_open{cause=\"pricing_failed\"} 1\n") }).await;
-    // These are not seen from here.
-    let unseen = [Cause::UnknownParcel, Cause::WebhookUndelivered];
-    assert!(unseen.iter().all(|cause| !text().contains(&format!("{cause}\"}}"))), "{}", text());
-    for cause in Cause::ALL.into_iter().filter(|cause| *cause != Cause::PricingFailed && !unseen.contains(cause)) {
+    // Its deadline lies years back, and no engine has said so.
+    assert!(text().contains("atelier_gaps_open{cause=\"no_engine\"} 1\n"), "{}", text());
+    // Those who send count what does not arrive.
+    assert!(!text().contains("webhook_undelivered\"}"), "{}", text());
+    for cause in Cause::ALL.into_iter().filter(|cause| ![Cause::PricingFailed, Cause::NoEngine, Cause::WebhookUndelivered].contains(cause))
+    {
         assert!(text().contains(&format!("atelier_gaps_open{{cause=\"{cause}\"}} 0\n")), "{cause}: {}", text());
     }
     order.version = 8;
     append(&log, &order.then(Stage::Cancelled, EventData::OrderCancelled { reason: "r".into() })).await;
     until("it is gone", || async { text().contains("atelier_gaps_open{cause=\"pricing_failed\"} 0\n") }).await;
+    until("so is the silence", || async { text().contains("atelier_gaps_open{cause=\"no_engine\"} 0\n") }).await;
     runner.drain().await;
 }
 
@@ -269,5 +276,154 @@ async fn what_does_not_arrive_at_a_partner_is_a_gap_and_in_the_sellers_list() {
         assert_eq!(queries.open_gaps(&looked).await.unwrap()[&Cause::WebhookUndelivered], 3);
         let of_others = GapFilter { holder: Some("other".into()), ..of_partner };
         assert_eq!(paged(&queries, &of_others, &looked).await, []);
+    }
+}
+
+/// The order's deadline as the script's orders have it, and the time at which a silent engine counts as dead.
+const GRACE_MS: i64 = 2 * 30_000;
+
+fn of_engine() -> GapFilter {
+    GapFilter { cause: Some(Cause::NoEngine), ..GapFilter::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_nobody_writes_down_is_a_gap_until_somebody_does() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let queries = store.queries();
+        let runner = run(&store, &log);
+        let (mut late, mut held) = (Order::new(1), Order::new(2));
+        append_all(&log, &to_the_works(1, &mut late)[..4]).await;
+        append_all(&log, &to_the_works(2, &mut held)[..4]).await;
+        late.version = 4;
+        held.version = 4;
+        // A held order has no deadline.
+        let mut on_hold = held.also(EventData::OrderHeld { reason: "r".into() });
+        on_hold.after.due = None;
+        append(&log, &on_hold).await;
+        let due = late.time.max(held.time) + 600_000;
+        let mut waits = late.then(Stage::PricingRequested, EventData::PricingRequested { attempt: 2, cause: "again".into() });
+        waits.after.due = Some(due);
+        append(&log, &waits).await;
+        settle(&runner, &log).await;
+
+        let at = |now: i64| Found { now, limit: LIMIT, ..Found::default() };
+        assert_eq!(queries.gaps(&of_engine(), "admin", &at(due + GRACE_MS)).await.unwrap().items, [], "not for too long yet");
+        let look = at(due + GRACE_MS + 1);
+        let found = queries.gaps(&of_engine(), "admin", &look).await.unwrap().items;
+        let gap = &found[0];
+        assert_eq!((found.len(), gap.order_id.clone()), (1, Some(late.id.to_string())), "{}", bed.name);
+        let text = |time: i64| chrono::DateTime::from_timestamp_millis(time).unwrap().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        assert_eq!((gap.expected_by.clone(), gap.opened_at.clone()), (Some(text(due)), text(due + GRACE_MS)));
+        assert_eq!((gap.status.as_deref(), gap.version, gap.allowed.len()), (Some("SUBMITTED"), Some(5), 0));
+        assert!(gap.detail.as_deref().is_some_and(|detail| detail.contains("no engine has written anything in partition 0")), "{gap:?}");
+        assert_eq!(queries.open_gaps(&look).await.unwrap()[&Cause::NoEngine], 1);
+        let of_other = GapFilter { order: Some(held.id), ..of_engine() };
+        assert_eq!(queries.gaps(&of_other, "admin", &look).await.unwrap().items, []);
+        // Where the ledger itself lacks records of the partition nobody can tell.
+        let behind = Behind { model: Model::Gaps, partition: 0, records: 1, since: due };
+        let lacking = Found { behind: vec![behind], ..look.clone() };
+        assert_eq!(queries.gaps(&of_engine(), "admin", &lacking).await.unwrap().items, []);
+        assert_eq!(queries.open_gaps(&lacking).await.unwrap().get(&Cause::NoEngine), None);
+
+        // The engine is back and says it.
+        let mut said =
+            late.also(EventData::DeadlineMissed { stage: "pricing_requested".into(), due, policy: "1".into(), action: "attention".into() });
+        (said.time, said.after.due) = (due + GRACE_MS + 5000, Some(due));
+        append(&log, &said).await;
+        settle(&runner, &log).await;
+        assert_eq!(queries.gaps(&of_engine(), "admin", &at(i64::MAX)).await.unwrap().items, [], "{}", bed.name);
+        let open = queries.gaps(&GapFilter::default(), "admin", &Found::default()).await.unwrap().items;
+        assert_eq!(open.iter().map(|gap| gap.cause).collect::<Vec<_>>(), [Cause::NotPriced]);
+        runner.drain().await;
+    }
+}
+
+/// An engine that wrote anything later was there: a policy put in force since gives the order longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_writes_and_says_nothing_of_the_order_has_its_reasons() {
+    let bed = Bed::sqlite();
+    let log = Memory::new(1);
+    let store = bed.store().await;
+    let runner = run(&store, &log);
+    let (mut late, mut other) = (Order::new(1), Order::new(2));
+    let mut first = to_the_works(1, &mut late).remove(0);
+    let due = first.time + 1000;
+    first.after.due = Some(due);
+    append(&log, &first).await;
+    settle(&runner, &log).await;
+    let look = Found { now: due + GRACE_MS * 10, limit: LIMIT, ..Found::default() };
+    assert_eq!(store.queries().open_gaps(&look).await.unwrap().get(&Cause::NoEngine), Some(&1));
+    let mut foreign = to_the_works(2, &mut other).remove(0);
+    (foreign.time, foreign.after.due) = (due + GRACE_MS, None);
+    append(&log, &foreign).await;
+    settle(&runner, &log).await;
+    assert_eq!(store.queries().open_gaps(&look).await.unwrap().get(&Cause::NoEngine), None);
+    runner.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_gaps_go_when_they_are_old_and_open_ones_stay() {
+    for bed in Bed::both() {
+        let log = Memory::new(2);
+        append_all(&log, &many(150)).await;
+        let store = bed.store().await;
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        let state = |state| GapFilter { state, ..GapFilter::default() };
+        let open = paged(&queries, &state(GapState::Open), &Found::default()).await;
+        let closed = paged(&queries, &state(GapState::Closed), &Found::default()).await;
+        assert!(!open.is_empty() && !closed.is_empty());
+        // The script's orders lived years ago.
+        let runner = Runner::keeping(store.clone(), Arc::new(log.clone()), Model::ALL, Metrics::default(), Arc::new(|| Some(86_400_000)));
+        until("the closed ones are gone", || async {
+            queries.gaps(&state(GapState::Closed), "admin", &Found::default()).await.unwrap().items.is_empty()
+        })
+        .await;
+        assert_eq!(paged(&queries, &state(GapState::Open), &Found::default()).await, open, "{}", bed.name);
+        runner.drain().await;
+    }
+}
+
+/// More than any part of a list holds, and all of the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_aside_is_listed_to_its_end_however_much_it_is() {
+    const KEYS: usize = 450;
+    for bed in Bed::both() {
+        let log = Memory::with_clock(1, Arc::new(AtomicI64::new(crate::script::START_MS)));
+        append_all(&log, &many(10)).await;
+        for number in 0..KEYS {
+            append_raw(&log, id(7), &format!("stray-{number}"), b"no frame".to_vec()).await;
+        }
+        let store = bed.store().await;
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        let unreadable = GapFilter { cause: Some(Cause::UnreadableRecord), ..GapFilter::default() };
+        let gaps = paged(&queries, &unreadable, &Found::default()).await;
+        assert_eq!(gaps.iter().map(|gap| gap.order_id.clone()).collect::<BTreeSet<_>>().len(), KEYS, "{}", bed.name);
+        assert_eq!(gaps.len(), KEYS);
+
+        let mut filter = ParkedFilter { limit: Some(200), ..ParkedFilter::default() };
+        let mut seen = BTreeSet::new();
+        let mut pages = 0;
+        loop {
+            let page = queries.parked(&filter).await.unwrap();
+            assert!(page.items.len() <= 200);
+            for parked in page.items {
+                assert!(seen.insert((parked.order_id, parked.model)), "one came twice");
+            }
+            pages += 1;
+            filter.cursor = page.next;
+            if filter.cursor.is_none() {
+                break;
+            }
+        }
+        // Every model of orders has set each aside.
+        assert_eq!((seen.len(), pages), (KEYS * 6, (KEYS * 6).div_ceil(200)), "{}", bed.name);
+        let of_one = ParkedFilter { model: Some("crm".into()), ..ParkedFilter::default() };
+        assert!(queries.parked(&of_one).await.unwrap().items.iter().all(|parked| parked.model == "crm"));
+        let wrong = ParkedFilter { cursor: Some("q1234".into()), ..ParkedFilter::default() };
+        assert!(matches!(queries.parked(&wrong).await, Err(Error::BadCursor)));
     }
 }

@@ -89,6 +89,7 @@ impl Order {
                 due: (!ended && !self.held).then_some(self.time + 3_600_000),
             },
             data,
+            replayed: None,
         }
     }
 

@@ -6,6 +6,7 @@ use atelier_cli::trials::Step;
 use fastrand::Rng;
 
 use crate::house::House;
+use crate::poison::Poisoned;
 use crate::proxy::{END_TXN, Hold};
 use crate::{Kind, Outcome, disk, poison, text};
 
@@ -23,8 +24,8 @@ pub(crate) struct Inflicted {
     /// Until everything moved again. From the fault on where the others have to make up for it, from its end where
     /// nobody can.
     pub(crate) recovery: Duration,
-    /// Keys of the records that the audit now has to name as unreadable jobs.
-    pub(crate) poisoned: Vec<String>,
+    /// The records that the audit now has to name.
+    pub(crate) poisoned: Vec<Poisoned>,
 }
 
 /// See the module.
@@ -57,6 +58,10 @@ pub(crate) fn inflict(house: &mut House, step: &Step<Kind>) -> Outcome<Inflicted
         }
         Kind::PoisonJobs => {
             poisoned = poison::jobs(house, step.number, &mut rng)?;
+            house.moves(Instant::now())
+        }
+        Kind::PoisonEvents => {
+            poisoned = poison::events(house, step.number, &mut rng)?;
             house.moves(Instant::now())
         }
     }?;

@@ -9,6 +9,7 @@ use atelier_log::Log;
 use atelier_tests::independent::Books;
 use serde_json::Value;
 
+use crate::poison::{Poisoned, UNREADABLE_EVENT};
 use crate::{Outcome, text};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -19,8 +20,8 @@ const QUOTED: usize = 10;
 pub(crate) struct Judge {
     books: Books,
     acknowledged: Vec<Value>,
-    /// Keys of unreadable jobs that the audit has to name, and nothing else.
-    poisoned: BTreeSet<String>,
+    /// What the audit has to name, and nothing else.
+    poisoned: BTreeSet<Poisoned>,
     promises: usize,
 }
 
@@ -42,8 +43,9 @@ impl Judge {
         Ok(())
     }
 
-    pub(crate) fn poisoned(&mut self, keys: Vec<String>) {
-        self.poisoned.extend(keys);
+    pub(crate) fn poisoned(&mut self, records: Vec<Poisoned>) {
+        self.books.foreign_events(records.iter().filter(|record| record.kind == UNREADABLE_EVENT).map(|record| record.key.clone()));
+        self.poisoned.extend(records);
     }
 
     /// What the rules say about what was written meanwhile; the log may be moving.
@@ -73,7 +75,8 @@ impl Judge {
         broken
     }
 
-    /// What is wrong with an answer of `atelier audit --json`: it must balance, but for the jobs that we have poisoned.
+    /// What is wrong with an answer of `atelier audit --json`: it must balance, but for the records that we have
+    /// poisoned. Of an event the read models that have set its key aside are named too.
     pub(crate) fn audited(&self, output: &Output) -> Vec<String> {
         let report: Value = match serde_json::from_slice(&output.stdout) {
             Ok(report) => report,
@@ -85,13 +88,16 @@ impl Judge {
         let mut named = BTreeSet::new();
         for problem in report["problems"].as_array().into_iter().flatten() {
             let id = problem["id"].as_str().unwrap_or_default();
-            if problem["kind"] == "unreadable_job" && self.poisoned.contains(id) {
-                named.insert(id.to_owned());
-            } else if broken.len() < QUOTED {
+            let kind = problem["kind"].as_str().unwrap_or_default();
+            let ours = |kind: &str| self.poisoned.iter().find(|record| record.key == id && record.kind == kind);
+            let set_aside = kind == "parked" && ours(UNREADABLE_EVENT).is_some();
+            if let Some(record) = ours(kind) {
+                named.insert(record.clone());
+            } else if !set_aside && broken.len() < QUOTED {
                 broken.push(format!("audit: {problem}"));
             }
         }
-        broken.extend(self.poisoned.difference(&named).map(|key| format!("the audit does not name the poisoned job {key}")));
+        broken.extend(self.poisoned.difference(&named).map(|Poisoned { key, kind }| format!("the audit does not name {key} as {kind}")));
         let expected = if self.poisoned.is_empty() { Some(0) } else { Some(1) };
         if broken.is_empty() && (output.status.code() != expected || report["balanced"] != (expected == Some(0))) {
             broken.push(format!("the audit ended with {}: {report}", output.status));
@@ -120,6 +126,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::poison::UNREADABLE_JOB;
 
     fn audit(code: i32, problems: &Value) -> Output {
         let equation = json!({"accepted": 2, "done": 1, "failed": 1, "open": 0});
@@ -133,11 +140,24 @@ mod tests {
         assert_eq!(judge.audited(&audit(0, &json!([]))), [""; 0]);
         let named = json!([{"kind": "unreadable_job", "id": "poison-1", "detail": ""}]);
         assert_eq!(judge.audited(&audit(1, &named)).len(), 1, "nobody has poisoned anything");
-        judge.poisoned(vec!["poison-1".into()]);
+        judge.poisoned(vec![Poisoned { key: "poison-1".into(), kind: UNREADABLE_JOB }]);
         assert_eq!(judge.audited(&audit(1, &named)), [""; 0]);
-        assert_eq!(judge.audited(&audit(0, &json!([]))), ["the audit does not name the poisoned job poison-1"]);
+        assert_eq!(judge.audited(&audit(0, &json!([]))), ["the audit does not name poison-1 as unreadable_job"]);
         let other = json!([{"kind": "unreadable_job", "id": "poison-1", "detail": ""}, {"kind": "missing_event", "id": "x", "detail": ""}]);
         assert_eq!(judge.audited(&audit(1, &other)).len(), 1);
         assert_eq!(judge.audited(&audit(2, &named)).len(), 1, "it could not tell");
+    }
+
+    #[test]
+    fn of_a_poisoned_event_the_read_models_that_set_it_aside_may_be_named_too() {
+        let mut judge = Judge::new(1);
+        let parked = json!({"kind": "parked", "id": "poison-event-1", "detail": ""});
+        assert_eq!(judge.audited(&audit(1, &json!([parked]))).len(), 1, "nobody has poisoned anything");
+        judge.poisoned(vec![Poisoned { key: "poison-event-1".into(), kind: UNREADABLE_EVENT }]);
+        assert_eq!(judge.audited(&audit(1, &json!([parked]))), ["the audit does not name poison-event-1 as unreadable_event"]);
+        let named = json!([parked, {"kind": "unreadable_event", "id": "poison-event-1", "detail": ""}]);
+        assert_eq!(judge.audited(&audit(1, &named)), [""; 0]);
+        let as_job = json!([{"kind": "unreadable_job", "id": "poison-event-1", "detail": ""}]);
+        assert_eq!(judge.audited(&audit(1, &as_job)).len(), 2);
     }
 }

@@ -78,4 +78,6 @@ kinds! {
     PoisonCommands = "poison-commands",
     /// Records in `pricing.jobs` that are no jobs.
     PoisonJobs = "poison-jobs",
+    /// Records in `orders.events` that are no events.
+    PoisonEvents = "poison-events",
 }

@@ -2,10 +2,12 @@
 //! of every role of the `atelier` binary, under load. After every fault everything has to move again within a bound,
 //! and an independent reader holds the topics against the invariants; at checkpoints the audit has to balance too.
 
+mod circumstances;
 mod disk;
 mod house;
 mod inflict;
 mod judge;
+mod kept;
 mod kind;
 mod poison;
 mod proxy;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use atelier_faults::{Kind, Options, run};
 
-const HELP: &str = "faults [--seed N] [--faults N] [--kind KIND …] [--checkpoint-every N] [--plan]
+const HELP: &str = "faults [--seed N] [--faults N] [--kind KIND …] [--checkpoint-every N]
+       [--table FILE] [--state FILE] [--plan]
 
 Starts three Kafka nodes behind proxies, PostgreSQL and two of every role, keeps a load running, inflicts the faults
 of a seed and holds what was written against the invariants. Needs what tests/support/install installs.
@@ -13,13 +14,15 @@ of a seed and holds what was written against the invariants. Needs what tests/su
   --faults N              how many (200)
   --kind KIND             only of this kind; may be given several times
   --checkpoint-every N    faults until everything has to add up (8)
+  --table FILE            write the table there, as Markdown, after each checkpoint
+  --state FILE            keep there how far the run is; called again with it, it goes on after its last checkpoint
   --plan                  print what would be done, and do nothing
   --help                  this
 
 Exit code 0: every invariant held. 1: one did not. 2: the command line is wrong, or it could not go on.
 
 Examples:
-  cargo run --release -p atelier-faults -- --seed 7 --faults 200
+  cargo run --release -p atelier-faults -- --seed 7 --faults 200 --table faults.md --state faults.json
   cargo run --release -p atelier-faults -- --kind end-txn-late --faults 5";
 
 fn main() -> ExitCode {
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)>, String> {
-    let mut options = Options { seed: 1, faults: 200, kinds: Vec::new(), checkpoint_every: 8 };
+    let mut options = Options { seed: 1, faults: 200, kinds: Vec::new(), checkpoint_every: 8, table: None, state: None };
     let mut only_plan = false;
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -67,6 +70,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool
             "--seed" => options.seed = number(value()?)?,
             "--faults" => options.faults = u32::try_from(number(value()?)?).map_err(|_| "--faults: too many".to_owned())?,
             "--checkpoint-every" => options.checkpoint_every = usize::try_from(number(value()?)?).unwrap_or(usize::MAX),
+            "--table" => options.table = Some(value()?.into()),
+            "--state" => options.state = Some(value()?.into()),
             "--kind" => options.kinds.push(value()?.parse()?),
             _ => return Err(format!("{arg:?} is no flag of faults")),
         }

@@ -1,7 +1,7 @@
 //! Records that are not what belongs into their topic.
 
 use atelier_log::NewRecord;
-use atelier_schemas::{Actor, Command, CommandData, Framed, Item, Model, PricingJob, Topic};
+use atelier_schemas::{Actor, After, Command, CommandData, Event, EventData, Framed, Item, Model, PricingJob, Topic};
 use fastrand::Rng;
 use uuid::Uuid;
 
@@ -11,6 +11,9 @@ use crate::{Outcome, text};
 /// Where the datum of a framed record begins; the eight bytes before are the schema's fingerprint.
 const DATUM: usize = 10;
 const LONGEST_GARBAGE_BYTES: usize = 200;
+/// What the audit calls them.
+pub(crate) const UNREADABLE_JOB: &str = "unreadable_job";
+pub(crate) const UNREADABLE_EVENT: &str = "unreadable_event";
 const TIME_MS: i64 = 1_790_000_000_000;
 
 /// Commands that nobody can read, that lie where they do not belong, and one that is as long as a record may be.
@@ -33,8 +36,46 @@ pub(crate) fn commands(house: &House, rng: &mut Rng) -> Outcome<()> {
     records.into_iter().try_for_each(|(partition, key, payload)| append(house, Topic::Commands, partition, key, payload))
 }
 
-/// Jobs that nobody can read. Returns their keys.
-pub(crate) fn jobs(house: &House, number: u32, rng: &mut Rng) -> Outcome<Vec<String>> {
+/// A record that the audit has to name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Poisoned {
+    /// Its key, which no other record has.
+    pub(crate) key: String,
+    /// As what the audit names it.
+    pub(crate) kind: &'static str,
+}
+
+/// Events that nobody can read: under keys that are no orders, and of orders that do not exist. One of an order that
+/// does would stop it, which is what a foreign record has to do there.
+pub(crate) fn events(house: &House, number: u32, rng: &mut Rng) -> Outcome<Vec<Poisoned>> {
+    let id = Uuid::from_u128(rng.u128(..));
+    let good = Event {
+        event_id: Uuid::from_u128(rng.u128(..)),
+        order_id: id,
+        version: 1,
+        type_name: "OrderSubmitted".into(),
+        time: TIME_MS,
+        actor: Actor { role: "customer".into(), name: "shop".into() },
+        command_id: None,
+        command_digest: None,
+        correlation_id: id,
+        traceparent: None,
+        after: After { status: "SUBMITTED".into(), stage: "pricing_requested".into(), held: false, attention: Vec::new(), due: None },
+        data: EventData::OrderSubmitted {},
+        replayed: None,
+    };
+    let payloads = broken(&good.encode(), rng).into_iter().zip(0_u32..);
+    let mut poisoned = Vec::new();
+    for (payload, index) in payloads {
+        let key = if index % 2 == 0 { format!("poison-event-{number}-{index}") } else { Uuid::from_u128(rng.u128(..)).to_string() };
+        append(house, Topic::Events, rng.u32(0..house.log.partitions()), key.clone(), payload)?;
+        poisoned.push(Poisoned { key, kind: UNREADABLE_EVENT });
+    }
+    Ok(poisoned)
+}
+
+/// Jobs that nobody can read.
+pub(crate) fn jobs(house: &House, number: u32, rng: &mut Rng) -> Outcome<Vec<Poisoned>> {
     let good = PricingJob {
         order_id: Uuid::from_u128(rng.u128(..)),
         attempt: 1,
@@ -46,13 +87,13 @@ pub(crate) fn jobs(house: &House, number: u32, rng: &mut Rng) -> Outcome<Vec<Str
     };
     let mut payloads = broken(&good.encode(), rng);
     payloads.push((0..house.log.max_payload_bytes()).map(|_| rng.u8(..)).collect());
-    let mut keys = Vec::new();
+    let mut poisoned = Vec::new();
     for (payload, index) in payloads.into_iter().zip(0_u32..) {
         let key = format!("poison-{number}-{index}");
         append(house, Topic::PricingJobs, rng.u32(0..house.log.partitions()), key.clone(), payload)?;
-        keys.push(key);
+        poisoned.push(Poisoned { key, kind: UNREADABLE_JOB });
     }
-    Ok(keys)
+    Ok(poisoned)
 }
 
 /// Garbage, nothing at all, a good record cut off, and one under a schema that nobody knows.

@@ -1,5 +1,6 @@
 //! A run: faults under load, looks after each, checkpoints.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use atelier_cli::trials::{Load, Step, Tally, plan};
@@ -7,7 +8,8 @@ use atelier_cli::trials::{Load, Step, Tally, plan};
 use crate::house::{House, RECOVER_WITHIN};
 use crate::inflict::{Inflicted, inflict};
 use crate::judge::Judge;
-use crate::{Kind, Outcome};
+use crate::kept::Kept;
+use crate::{Kind, Outcome, circumstances};
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -20,6 +22,10 @@ pub struct Options {
     pub kinds: Vec<Kind>,
     /// Faults from one checkpoint to the next, at least 1.
     pub checkpoint_every: usize,
+    /// Where the table is written, anew after each checkpoint.
+    pub table: Option<PathBuf>,
+    /// Where is kept how far the run is; one that is there goes on from its last checkpoint, with servers of its own.
+    pub state: Option<PathBuf>,
 }
 
 impl Options {
@@ -36,14 +42,23 @@ impl Options {
 pub fn run(options: &Options) -> Outcome<Tally> {
     let folder = tempfile::Builder::new().prefix("atelier-faults-").tempdir().map_err(crate::text)?;
     let started = Instant::now();
+    let mut kept = Kept::read(options)?;
+    if kept.rounds > 0 {
+        println!("goes on after {} faults", kept.tally.times());
+    }
     let house = House::start(folder.path())?;
     println!("3 Kafka nodes, PostgreSQL and {} roles work after {:.0} s", house.roles.len(), started.elapsed().as_secs_f64());
     let judge = Judge::new(house.log.partitions());
-    let mut run = Run { house, judge, tally: Tally::default(), seed: options.seed, faults: options.faults };
-    for (round, steps) in options.plan().chunks(options.checkpoint_every.max(1)).enumerate() {
+    let folder_of = folder.path().to_owned();
+    let mut run = Run { house, judge, tally: kept.tally, seed: options.seed, faults: options.faults, folder: folder_of, told: false };
+    for (round, steps) in options.plan().chunks(options.checkpoint_every.max(1)).enumerate().skip(kept.rounds) {
         run.round(round, steps)?;
+        kept = Kept { rounds: round + 1, tally: run.tally.clone(), of: kept.of };
+        kept.write(options)?;
     }
     run.end();
+    kept = Kept { tally: run.tally.clone(), ..kept };
+    kept.write(options)?;
     let Run { house, judge, tally, .. } = run;
     println!("{}; {:.0} s", judge.seen(), started.elapsed().as_secs_f64());
     drop(house);
@@ -59,6 +74,9 @@ struct Run {
     tally: Tally,
     seed: u64,
     faults: u32,
+    folder: PathBuf,
+    /// How everything stood is written down for this fault or checkpoint.
+    told: bool,
 }
 
 const CHECKPOINT: &str = "at a checkpoint";
@@ -79,6 +97,7 @@ impl Run {
 
     fn step(&mut self, step: &Step<Kind>, load: &mut Load) -> Outcome<()> {
         let kind = step.kind;
+        self.told = false;
         let done = self.house.after_events(step.after_events, load).and_then(|()| inflict(&mut self.house, step));
         let place = format!("{:>4}/{}  {kind:<29}", step.number, self.faults);
         match done.and_then(|done| self.house.must_run().map(|()| done)) {
@@ -89,6 +108,7 @@ impl Run {
             }
             Err(why) => {
                 self.tally.add(kind, None);
+                // Before it is mended, so that what is written down is what was the matter.
                 self.broken(&kind.to_string(), &format!("{place}  {why}"));
                 self.house.mend()?;
             }
@@ -102,6 +122,7 @@ impl Run {
     /// The load comes to its end; then everything has to add up.
     fn checkpoint(&mut self, load: Load) {
         let started = Instant::now();
+        self.told = false;
         let mut broken = Vec::new();
         match self.house.finish(load) {
             Ok(acks) => broken.extend(self.judge.noted(&acks).err()),
@@ -135,5 +156,15 @@ impl Run {
     fn broken(&mut self, kind: &str, what: &str) {
         println!("BROKEN (seed {}): {what}", self.seed);
         self.tally.violation(kind, what);
+        // Several of one moment have one cause.
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let file = self.folder.join(format!("broken-{}.txt", self.tally.violations().len()));
+        let text = format!("{kind}: {what}\n\n{}", circumstances::of(&self.house));
+        match std::fs::write(&file, &text) {
+            Ok(()) => println!("           how everything stood then: {}", file.display()),
+            Err(error) => println!("           {error}; how everything stood then:\n{text}"),
+        }
     }
 }

@@ -129,6 +129,7 @@ impl Intake<'_> {
 
     fn start_waiting(&mut self) {
         while !self.shared.is_draining() && !self.waiting.is_empty() {
+            let Ok(place) = self.shared.places.clone().try_acquire_owned() else { return };
             let Ok(slot) = self.shared.slots.clone().try_acquire_owned() else { return };
             let Some(record) = self.waiting.pop_front() else { return };
             let at = (record.partition, record.offset);
@@ -137,7 +138,7 @@ impl Intake<'_> {
             }
             let claim = Claim { record: at, fate: Fate::Unknown, tell: self.tell.clone() };
             match PricingJob::decode(&record.payload) {
-                Ok(job) => drop(self.shared.runtime.spawn(job::run(self.shared.clone(), job, claim, slot))),
+                Ok(job) => drop(self.shared.runtime.spawn(job::run(self.shared.clone(), job, claim, slot, place))),
                 Err(error) => {
                     tracing::error!(%error, order_id = %record.key, partition = at.0, offset = at.1, "a pricing job cannot be read and is skipped; its order's deadline brings the next attempt");
                     self.shared.config.metrics.count(Ended::Unreadable);

@@ -1,5 +1,7 @@
 //! One job, from the question for its attempt to the last answer.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -15,15 +17,19 @@ use super::measuring::{Progress, price};
 use super::metrics::{Ended, Metrics};
 use crate::failure::Failure;
 
-/// Runs a job in a span of its own and counts how it ended.
-pub(super) async fn run(shared: Arc<Shared>, job: PricingJob, claim: Claim, slot: OwnedSemaphorePermit) {
+/// A place among the jobs that ask and measure, while the job has it.
+type Slot = Option<Arc<OwnedSemaphorePermit>>;
+
+/// Runs a job in a span of its own and counts how it ended. It keeps its `place` to the end.
+pub(super) async fn run(shared: Arc<Shared>, job: PricingJob, claim: Claim, slot: OwnedSemaphorePermit, place: OwnedSemaphorePermit) {
     let span = tracing::info_span!("pricing_job", order_id = %job.order_id, attempt = job.attempt, correlation_id = %job.correlation_id, worker = shared.config.name);
     async {
         let mut counted = Counted { metrics: &shared.config.metrics, ended: Ended::Broken };
-        counted.ended = steps(&shared, &job, claim, Arc::new(slot)).await;
+        counted.ended = steps(&shared, &job, claim, Some(Arc::new(slot))).await;
     }
     .instrument(span)
     .await;
+    drop(place);
 }
 
 /// Counts when it goes, so that a job that breaks off is counted too.
@@ -38,8 +44,8 @@ impl Drop for Counted<'_> {
     }
 }
 
-async fn steps(shared: &Arc<Shared>, job: &PricingJob, claim: Claim, slot: Arc<OwnedSemaphorePermit>) -> Ended {
-    let repeated = match ask_for(shared, job).await {
+async fn steps(shared: &Arc<Shared>, job: &PricingJob, claim: Claim, mut slot: Slot) -> Ended {
+    let repeated = match answered(shared, &mut slot, ask_for(shared, job)).await {
         Answered::Accepted { repeated } => repeated,
         Answered::Refused { code, detail } => {
             tracing::info!(code, detail, "the attempt was not granted; skipped");
@@ -55,15 +61,42 @@ async fn steps(shared: &Arc<Shared>, job: &PricingJob, claim: Claim, slot: Arc<O
     claim.decided();
     let _running = Running::new(&shared.config.metrics, shared.waited_seconds(job));
     let progress = Progress::default();
+    let measured = async {
+        let slot = slot_of(shared, &mut slot).await;
+        price(shared, job, &progress, slot).await
+    };
     let result = tokio::select! {
         biased;
-        result = price(shared, job, &progress, slot.clone()) => result,
+        result = measured => result,
         why = lease_lost(shared, job, &progress.percent, repeated) => {
             tracing::warn!(why, "the lease is lost; the job is dropped, the next attempt belongs to the engine");
             return Ended::Abandoned;
         }
     };
-    finish(shared, job, result).await
+    answered(shared, &mut slot, finish(shared, job, result)).await
+}
+
+/// Waits for what the engine answers, without the slot when that takes long.
+async fn answered<T>(shared: &Shared, slot: &mut Slot, asking: impl Future<Output = T>) -> T {
+    let mut asking = pin!(asking);
+    tokio::select! {
+        biased;
+        answered = &mut asking => return answered,
+        () = tokio::time::sleep(shared.config.command_wait) => {}
+    }
+    *slot = None;
+    asking.await
+}
+
+/// The job's slot, or the next one that is free.
+async fn slot_of(shared: &Shared, slot: &mut Slot) -> Arc<OwnedSemaphorePermit> {
+    match slot {
+        Some(slot) => slot.clone(),
+        none => {
+            let free = shared.slots.clone().acquire_owned().await.expect("nobody closes the slots");
+            none.insert(Arc::new(free)).clone()
+        }
+    }
 }
 
 /// Asks for the attempt until it is decided; a draining worker stops asking.

@@ -13,8 +13,11 @@
 //! 5. `CompletePricing` or `FailPricing` ends it. A late answer is refused by the engine, and counted.
 //!
 //! Every command has an id that follows from the order, attempt, worker and step, so a retry is the same
-//! command. Limits: `capacity` jobs at a time, from the question for the attempt to the last answer; another
-//! `backlog` read ahead; then the intake pauses and the jobs wait in the log.
+//! command. Limits: `capacity` jobs have a slot at a time, from the question for the attempt to the last answer; another
+//! `backlog` read ahead; then the intake pauses and the jobs wait in the log. A job whose question is not answered for
+//! `command_wait` lets its slot go and waits without, and takes one again when it has something to measure: a
+//! partition without an engine would otherwise hold every slot and stop pricing for all others. So many jobs wait
+//! without a slot at most as may be read ahead.
 
 mod ask;
 mod claims;
@@ -52,12 +55,12 @@ pub struct WorkerConfig {
     pub name: String,
     /// Jobs at a time, 1 to 256.
     pub capacity: usize,
-    /// Jobs read ahead while every slot is taken; at it the intake pauses. They lie in partitions that are this
+    /// Jobs read ahead while every slot is taken; at it the intake pauses. As many may wait for an answer without a slot. They lie in partitions that are this
     /// worker's in any case; one that waits too long is dispatched to another partition by the engine.
     pub backlog: usize,
     /// Between two heartbeats; well below the engine's lease.
     pub heartbeat: Duration,
-    /// How long one answer of the engine is waited for before the command is sent again.
+    /// How long one answer of the engine is waited for before the command is sent again, and the job's slot let go.
     pub command_wait: Duration,
     /// How long a result is offered to an engine that does not answer, and the object store asked for a
     /// model while it is not reachable. Then the job is left to its lease.
@@ -81,6 +84,11 @@ impl WorkerConfig {
             slowdown: None,
             metrics: Metrics::default(),
         }
+    }
+
+    /// Most jobs under way, with a slot and without.
+    fn places(&self) -> usize {
+        self.capacity + self.backlog
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -142,6 +150,7 @@ impl Worker {
         let (draining, watched) = watch::channel(false);
         let shared = Arc::new(Shared {
             slots: Arc::new(Semaphore::new(config.capacity)),
+            places: Arc::new(Semaphore::new(config.places())),
             config,
             client,
             blobs,
@@ -165,8 +174,10 @@ struct Shared {
     blobs: Blobs,
     clock: Clock,
     measuring: measuring::Measuring,
-    /// One permit per job that may be under way.
+    /// One permit per job that may ask and measure.
     slots: Arc<Semaphore>,
+    /// One per job that may be under way, also those that wait for an answer without a slot.
+    places: Arc<Semaphore>,
     draining: watch::Receiver<bool>,
     runtime: tokio::runtime::Handle,
 }
@@ -190,7 +201,7 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Jobs under way.
+    /// Jobs that have a slot.
     pub fn running(&self) -> usize {
         self.shared.config.capacity - self.shared.slots.available_permits().min(self.shared.config.capacity)
     }
@@ -202,8 +213,8 @@ impl WorkerHandle {
         if let Some(intake) = self.intake.take() {
             let _ = tokio::task::spawn_blocking(move || intake.join()).await;
         }
-        let all = u32::try_from(self.shared.config.capacity).expect("the capacity was checked");
-        let _ = self.shared.slots.acquire_many(all).await;
+        let all = u32::try_from(self.shared.config.places()).unwrap_or(u32::MAX);
+        let _ = self.shared.places.acquire_many(all).await;
     }
 }
 

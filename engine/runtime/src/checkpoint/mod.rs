@@ -15,7 +15,8 @@
 //! SHA-256. Whatever is in doubt (bytes, layout, another log's history, an offset past the end) is a reason to take an
 //! older checkpoint, or none (`load`): it can always be deleted, the log is the truth.
 //!
-//! A parked order has to be looked at again by each new engine, so no checkpoint is made while there is one.
+//! A parked order has to be looked at again by each new engine, so no checkpoint is made while there is one. Events
+//! whose key is no order of the partition park nobody.
 
 mod format;
 mod keeper;

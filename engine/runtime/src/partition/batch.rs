@@ -47,6 +47,7 @@ pub(super) fn fire_due(state: &mut PartitionState, now: TimeMs, limit: usize) ->
             command: None,
             correlation_id: id,
             traceparent: None,
+            replayed: None,
         };
         let key = id.to_string();
         let order = write_events(state, &mut transaction, (id, &key), Some(order), events, cause, now);
@@ -208,6 +209,7 @@ fn asked(
                 command: Some((command.command_id, digest)),
                 correlation_id: command.correlation_id,
                 traceparent: command.traceparent.clone(),
+                replayed: command.replayed.clone(),
             };
             let order = write_events(state, transaction, (id, key), order, events, cause, now);
             let types = transaction.records[first..].iter().filter(|(topic, ..)| *topic == Topic::Events).map(|(_, _, record)| record.kind);

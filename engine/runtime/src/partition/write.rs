@@ -2,7 +2,7 @@
 
 use atelier_domain::{self as domain, Order, TimeMs, due, remember};
 use atelier_log::{NewRecord, Partition, Transaction};
-use atelier_schemas::{Actor, AfterOf, EventOf, Framed, PricingJob, Topic, Word};
+use atelier_schemas::{Actor, AfterOf, EventOf, Framed, PricingJob, Replayed, Topic, Word};
 use uuid::Uuid;
 
 use super::{PartitionState, advance};
@@ -14,6 +14,7 @@ pub(super) struct Cause {
     pub(super) command: Option<(Uuid, i64)>,
     pub(super) correlation_id: Uuid,
     pub(super) traceparent: Option<String>,
+    pub(super) replayed: Option<Replayed>,
 }
 
 /// Evolves the order by the events and adds their records, and the pricing jobs they ask for.
@@ -55,6 +56,7 @@ pub(super) fn write_events(
                 due: due(current, &state.settings.policy),
             },
             data,
+            replayed: cause.replayed.clone(),
         };
         let record = NewRecord {
             key: key.to_owned(),

@@ -144,6 +144,65 @@ fn no_checkpoint_hides_a_parked_order() {
     assert_eq!(restored(&bed, Some(&store)).state.parked().count(), 1, "the older one is used, and the event is seen");
 }
 
+fn write(bed: &Bed, key: &str, payload: Vec<u8>) {
+    drop(bed.log.append(Topic::Events, 0, atelier_log::NewRecord { key: key.into(), kind: "Stray", traceparent: None, payload }));
+}
+
+fn first_event(bed: &Bed) -> (Uuid, Vec<u8>) {
+    let mut reader = bed.log.read(Topic::Events, &[(0, 0)]).unwrap();
+    let record = reader.poll(1, std::time::Duration::from_secs(5)).unwrap().remove(0);
+    (record.key.parse().unwrap(), record.payload)
+}
+
+#[test]
+fn a_stray_record_under_no_orders_key_stops_no_order_and_no_checkpoint() {
+    let (bed, store, ids) = some_checkpoints(3);
+    write(&bed, "no order at all", b"no event".to_vec());
+    made(&bed, &store);
+    let (all, tail) = (restored(&bed, None), restored(&bed, Some(&store)));
+    assert_eq!((tail.events, all.state.parked().count()), (0, 0));
+    same(&all.state, &tail.state, &ids);
+}
+
+#[test]
+fn a_stray_record_of_an_order_of_another_partition_stops_no_order_and_no_checkpoint() {
+    let (bed, store) = (Bed::idle(2), InMemory::default());
+    let elsewhere = (0_u128..).map(Uuid::from_u128).find(|id| atelier_schemas::partition_of(id, 2) == 1).unwrap();
+    let here = (0_u128..).map(Uuid::from_u128).find(|id| atelier_schemas::partition_of(id, 2) == 0).unwrap();
+    write(&bed, &elsewhere.to_string(), b"no event".to_vec());
+    made(&bed, &store);
+    assert_eq!(restored(&bed, None).state.parked().count(), 0);
+    write(&bed, &here.to_string(), b"no event".to_vec());
+    assert!(matches!(make(&bed.log, &store, &settings(&bed), || false), Err(Error::Parked { .. })));
+    assert_eq!(restored(&bed, Some(&store)).state.parked().count(), 1);
+}
+
+#[test]
+fn an_event_of_one_order_under_the_key_of_another_stops_the_one_it_lies_under() {
+    let (bed, _, ids) = some_checkpoints(3);
+    let (_, payload) = first_event(&bed);
+    write(&bed, &ids[2].to_string(), payload);
+    let state = restored(&bed, None).state;
+    let parked: Vec<_> = state.parked().collect();
+    assert_eq!((parked.len(), parked[0].0), (1, ids[2].to_string().as_str()));
+    assert!(parked[0].1.contains("the key of the record is not the order it is about"), "{parked:?}");
+}
+
+/// To make the next checkpoint orders that have ended are not at hand, so a copy of the first event of one looks new.
+#[test]
+fn a_checkpoint_that_began_an_ended_order_afresh_is_not_used() {
+    let (bed, store, ids) = some_checkpoints(4);
+    let (ended, payload) = first_event(&bed);
+    assert_eq!(ended, ids[0]);
+    let before = made(&bed, &store);
+    write(&bed, &ended.to_string(), payload);
+    let hiding = made(&bed, &store);
+    let (all, again) = (restored(&bed, None), restored(&bed, Some(&store)));
+    assert_eq!(all.state.parked().map(|(key, _)| key.to_owned()).collect::<Vec<_>>(), [ended.to_string()]);
+    assert_eq!(again.checkpoint, Some(before), "and not {hiding}");
+    same(&all.state, &again.state, &ids[1..]);
+}
+
 #[test]
 fn an_engine_makes_checkpoints_and_goes_on_from_one() {
     let (mut bed, store) = (Bed::idle(1), InMemory::default());

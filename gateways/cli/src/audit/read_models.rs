@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use atelier_log::Log;
-use atelier_projections::{Model, OrderEntry, Queries, Store};
+use atelier_projections::{Model, OrderEntry, Page, ParkedFilter, Queries, Store};
 use uuid::Uuid;
 
 use super::books::{Books, Facts, Found, Of};
@@ -33,11 +33,19 @@ pub(super) async fn compare(
         books.report(Of::Run, [Problem::new("read_model_behind", model.as_str(), detail)])?;
     }
     let queries = store.queries();
-    let parked = queries.parked().await?.into_iter().map(|parked| {
-        let detail = format!("read model {} has set the order aside: {}", parked.model, parked.reason);
-        Problem::new("parked", parked.order_id, detail)
-    });
-    books.report(Of::Run, parked)?;
+    let mut page = ParkedFilter { limit: Some(200), ..ParkedFilter::default() };
+    loop {
+        let Page { items, next } = queries.parked(&page).await?;
+        let parked = items.into_iter().map(|parked| {
+            let detail = format!("read model {} has set the order aside: {}", parked.model, parked.reason);
+            Problem::new("parked", parked.order_id, detail)
+        });
+        books.report(Of::Run, parked)?;
+        page.cursor = next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
     let mut rows = BTreeMap::new();
     for model in Model::ALL.iter().copied().filter(|model| !behind.contains_key(model)) {
         let seen = match model {

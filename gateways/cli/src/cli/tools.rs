@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use atelier_partners::Class;
-use atelier_projections::Cause;
+use atelier_projections::{BEHIND_AFTER, Cause};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
@@ -71,6 +71,9 @@ pub(crate) struct GapsArgs {
     /// Gaps listed at most, the oldest ones
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     pub(crate) limit: u32,
+    /// Seconds a read model may lack a record; an engine may be silent about a deadline for twice as long
+    #[arg(long, default_value_t = BEHIND_AFTER.as_secs() as u32, value_parser = clap::value_parser!(u32).range(1..=86_400), value_name = "S")]
+    pub(crate) grace_s: u32,
 }
 
 fn cause() -> impl TypedValueParser<Value = Cause> {
@@ -230,6 +233,9 @@ pub(crate) struct Asked {
 pub(crate) struct ParkedArgs {
     /// Of this order only
     pub(crate) order: Option<Uuid>,
+    /// What the read models have set aside instead, from the store
+    #[arg(long, conflicts_with = "replay")]
+    pub(crate) read_models: bool,
     /// Decide this command after all
     #[arg(long, value_name = "PARTITION/OFFSET", value_parser = place, requires = "reason", conflicts_with = "order")]
     pub(crate) replay: Option<(u32, u64)>,

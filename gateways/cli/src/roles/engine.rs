@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atelier_log::Log;
 use atelier_runtime::checkpoint::Checkpoints;
-use atelier_runtime::{Engine, EngineHandle, EngineSettings, Metrics};
+use atelier_runtime::{Engine, EngineHandle, EngineSettings, Metrics, PolicyInForce};
 use prometheus_client::registry::Registry;
 
 use crate::Failure;
@@ -23,7 +23,8 @@ pub(crate) async fn engine(settings: &Settings, args: &RoleArgs) -> Result<ExitC
     let stop = crate::stop::on_signal()?;
     let log = wiring::log(settings, Access::Full).await?;
     let registry = wiring::registry();
-    let engine = start(settings, log.clone(), &mut registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner))?;
+    let policy = crate::policy::in_force(settings)?;
+    let engine = start(settings, &policy, log.clone(), &mut registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner))?;
     let ops = super::ops::ops(args.listen, log, registry, stop.clone()).await?;
     tracing::info!("engine started");
     tokio::select! {
@@ -36,16 +37,19 @@ pub(crate) async fn engine(settings: &Settings, args: &RoleArgs) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the engine's workers, within a runtime: the policy file is followed there.
-pub(crate) fn start(settings: &Settings, log: Arc<dyn Log>, registry: &mut Registry) -> Result<EngineHandle, Failure> {
-    let policy = crate::policy::policy(settings)?;
+/// Starts the engine's workers.
+pub(crate) fn start(
+    settings: &Settings,
+    policy: &PolicyInForce,
+    log: Arc<dyn Log>,
+    registry: &mut Registry,
+) -> Result<EngineHandle, Failure> {
     let checkpoints = match settings.checkpoint_every {
         0 => None,
         every_events => Some(Checkpoints { store: Arc::new(InBlobs::new(wiring::blobs(settings)?)), every_events }),
     };
-    let defaults = EngineSettings::new(wiring::scratch(settings), policy);
-    let engine = EngineSettings { instance: settings.instance.clone(), checkpoints, ..defaults };
-    tokio::spawn(crate::policy::follow(settings.clone(), engine.policy.clone()));
+    let defaults = EngineSettings::new(wiring::scratch(settings), policy.current().as_ref().clone());
+    let engine = EngineSettings { instance: settings.instance.clone(), checkpoints, policy: policy.clone(), ..defaults };
     Ok(Engine::start(log, &engine, wiring::clock(), Metrics::register(registry))?)
 }
 

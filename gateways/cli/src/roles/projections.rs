@@ -6,6 +6,7 @@ use atelier_projections::{Metrics, Model, Runner};
 
 use crate::Failure;
 use crate::cli::RoleArgs;
+use crate::policy;
 use crate::settings::Settings;
 use crate::wiring::{self, Access};
 
@@ -16,7 +17,8 @@ pub(crate) async fn projections(settings: &Settings, args: &RoleArgs) -> Result<
     let store = wiring::store(settings).await?;
     let registry = wiring::registry();
     let metrics = Metrics::register(&mut registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-    let runner = Runner::start(store, log.clone(), Model::ALL, metrics);
+    let keep = policy::keep(policy::in_force(settings)?);
+    let runner = Runner::keeping(store, log.clone(), Model::ALL, metrics, keep);
     let ops = super::ops::ops(args.listen, log, registry, stop.clone()).await?;
     tracing::info!("projections started");
     stop.cancelled().await;

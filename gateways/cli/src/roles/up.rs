@@ -18,6 +18,7 @@ use super::serving::{Parts, Serving, serve};
 use super::{engine, pricing, webhooks};
 use crate::Failure;
 use crate::cli::{LeftOut, PricingArgs, RoleArgs, UpArgs};
+use crate::policy;
 use crate::settings::Settings;
 use crate::wiring::{self, Access};
 
@@ -78,11 +79,12 @@ impl House {
         let registry: Arc<Mutex<Registry>> = wiring::registry();
         let client = Client::start(log.clone())?;
         let pricing_args = PricingArgs { role: RoleArgs { listen: None }, capacity: args.capacity, worker: None, slowdown_ms: 0 };
+        let policy = policy::in_force(settings)?;
         let (engine, runner, worker, webhooks) = {
             let mut registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
             (
-                engine::start(settings, log.clone(), &mut registry)?,
-                Runner::start(store.clone(), log.clone(), Model::ALL, Metrics::register(&mut registry)),
+                engine::start(settings, &policy, log.clone(), &mut registry)?,
+                Runner::keeping(store.clone(), log.clone(), Model::ALL, Metrics::register(&mut registry), policy::keep(policy)),
                 if args.without.contains(&LeftOut::Pricing) {
                     None
                 } else {

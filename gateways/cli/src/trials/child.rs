@@ -140,11 +140,15 @@ impl Child {
         if done.success() { Ok(()) } else { Err(self.complaint(&format!("took no {name}"))) }
     }
 
-    fn complaint(&self, what: &str) -> io::Error {
+    /// The last lines of what it said, `count` at most.
+    pub fn said_last(&self, count: usize) -> String {
         let said = std::fs::read_to_string(&self.messages).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
-        let end = lines[lines.len().saturating_sub(QUOTED)..].join("\n");
-        io::Error::other(format!("{} {what}; it said last:\n{end}", self.name))
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+
+    fn complaint(&self, what: &str) -> io::Error {
+        io::Error::other(format!("{} {what}; it said last:\n{}", self.name, self.said_last(QUOTED)))
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 const HEADINGS: [&str; 4] = ["fault", "times", "violations", "longest recovery"];
 
 /// What came of one kind of fault.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
     times: u64,
     violations: u64,
@@ -18,7 +18,7 @@ struct Row {
 }
 
 /// What came of all faults.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     faults: BTreeMap<String, Row>,
     /// Every rule that was broken, in the order in which it was seen.

@@ -1,7 +1,7 @@
 //! A command on its way: built from the request, appended, awaited.
 
 use atelier_log::client::Answer;
-use atelier_schemas::{Actor, Command, CommandData};
+use atelier_schemas::{Actor, Command, CommandData, Replayed};
 use uuid::Uuid;
 
 use super::answer::{Pending, Settled, settle};
@@ -66,11 +66,18 @@ impl Surroundings<'_> {
     }
 }
 
-/// Sends a command that was sent before, as it was; for a dry run under an id of its own.
+/// Sends a command that was sent before, as it was, and who did so why; for a dry run under an id of its own.
 ///
 /// # Errors
 /// As [`Surroundings::send`].
-pub(crate) async fn resend(gateway: &Gateway, base: &'static str, mut command: Command, terms: &Terms) -> Result<Settled, Refusal> {
+pub(crate) async fn resend(
+    gateway: &Gateway,
+    base: &'static str,
+    mut command: Command,
+    replayed: Replayed,
+    terms: &Terms,
+) -> Result<Settled, Refusal> {
+    command.replayed = Some(replayed);
     if terms.dry_run {
         (command.command_id, command.dry_run) = ((gateway.app.ids)(), true);
     }

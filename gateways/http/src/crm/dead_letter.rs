@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_log::{Log, Record};
-use atelier_schemas::{Command, Framed, Topic};
+use atelier_schemas::{Command, Framed, Replayed, Topic};
 use axum::extract::{Path, State};
 use utoipa::IntoParams;
 
@@ -33,7 +33,7 @@ pub(crate) struct Place {
 ///
 /// For administrators. A command that was refused as unreadable, because its sender was newer than the engine, is
 /// sent once more under the id it has; with `dry_run` the engine says what would happen. Who replays it and why is
-/// written to the gateway's log; the order's history names who asked for it first.
+/// written into the events it causes, beside who asked for it first.
 #[utoipa::path(
     post, path = "/crm/v1/dead-letters/{partition}/{offset}/replay", operation_id = "crm_replay_dead_letter", tag = TAG,
     security(("staff" = [])), params(Place, CommandParams), request_body = Reason,
@@ -76,7 +76,7 @@ pub(crate) async fn replay(
     if !terms.dry_run {
         tracing::info!(order.id = %command.order_id, command.id = %command.command_id, partition, offset, by = actor.name, reason, "a command is replayed");
     }
-    resend(&gateway, BASE, command, &terms).await
+    resend(&gateway, BASE, command, Replayed { actor, reason }, &terms).await
 }
 
 fn record_at(log: &Arc<dyn Log>, partition: u32, offset: u64) -> Result<Option<Record>, atelier_log::Error> {

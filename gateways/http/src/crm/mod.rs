@@ -9,6 +9,7 @@ mod dead_letter;
 mod hold;
 mod order;
 mod orders;
+mod parked;
 mod preview;
 mod quote;
 mod reject;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
         .routes(routes!(orders::orders))
         .routes(routes!(attention::attention))
+        .routes(routes!(parked::parked))
         .routes(routes!(order::order))
         .routes(routes!(preview::preview))
         .routes(routes!(timeline::timeline))

@@ -3,7 +3,7 @@
 //! What stays inside: the inner stage, customers' names and addresses.
 
 use atelier_log::Record;
-use atelier_schemas::{Actor, Event, EventData, Money, Quote};
+use atelier_schemas::{Actor, Event, EventData, Money, Quote, Replayed};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -34,6 +34,15 @@ pub struct PublishedEvent {
     /// By type.
     #[schema(value_type = Object)]
     data: Value,
+    /// Who had its command decided after all, and why; null unless nobody could read it the first time.
+    replayed: Option<PublishedReplay>,
+}
+
+/// A command sent once more, by an administrator.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PublishedReplay {
+    actor: PublishedActor,
+    reason: String,
 }
 
 /// Who caused it; never a customer's name.
@@ -81,6 +90,9 @@ impl From<Event> for PublishedEvent {
             status: event.after.status,
             held: event.after.held,
             data: data(event.data),
+            replayed: event
+                .replayed
+                .map(|Replayed { actor: Actor { role, name }, reason }| PublishedReplay { actor: PublishedActor { role, name }, reason }),
         }
     }
 }

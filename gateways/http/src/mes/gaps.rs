@@ -1,7 +1,7 @@
 //! `GET /mes/v1/gaps`: orders that do not move or got lost.
 
 use atelier_partners::Waiting;
-use atelier_projections::{Behind, Cause, Found, Gap, GapFilter, UnknownParcel, behind};
+use atelier_projections::{Cause, Found, Gap, GapFilter, UnknownParcel};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,15 +22,16 @@ pub(crate) struct Gaps {
     items: Vec<Gap>,
     /// Give it back as `cursor` for the next part; null at the end.
     next: Option<String>,
-    /// Causes nobody could look for just now, because the log, the accounts or the webhooks' store do not answer. Empty:
-    /// nothing is left out.
+    /// Causes nobody could look for just now, because the log, the accounts or the webhooks' store do
+    /// not answer. Empty: nothing is left out.
     unknown: Vec<Cause>,
 }
 
 /// List the gaps
 ///
 /// What does not move in time or got lost, oldest first: the order, where it stands, since when, who has
-/// it, what was expected by when, and in `allowed` what the caller may do about it. Closed gaps stay listed.
+/// it, what was expected by when, and in `allowed` what the caller may do about it. Closed gaps stay listed for as
+/// long as the policy says.
 #[utoipa::path(
     get, path = "/mes/v1/gaps", operation_id = "mes_gaps", tag = TAG, security(("staff" = [])),
     params(GapFilter),
@@ -45,14 +46,15 @@ pub(crate) async fn gaps(
     AnyStaff(actor): AnyStaff,
     Query(filter): Query<GapFilter>,
 ) -> Result<axum::Json<Gaps>, Refusal> {
+    let by_looking = [Cause::ProjectionBehind, Cause::NoEngine].into_iter().filter(|cause| filter.asks_for(*cause)).collect::<Vec<_>>();
     let mut unknown = Vec::new();
     let mut besides = Found::default();
-    if filter.asks_for(Cause::ProjectionBehind) {
-        match found_behind(&gateway).await {
-            Ok(behind) => besides.behind = behind,
+    if !by_looking.is_empty() {
+        match looked(&gateway).await {
+            Ok(found) => besides = found,
             Err(error) => {
-                tracing::warn!(error, "nobody can tell which read models are behind");
-                unknown.push(Cause::ProjectionBehind);
+                tracing::warn!(error, "nobody can tell which read models are behind, and whether engines write");
+                unknown = by_looking;
             }
         }
     }
@@ -81,14 +83,14 @@ fn parcel(waiting: Waiting) -> UnknownParcel {
 }
 
 /// Reads the log, on a thread of its own that keeps its place among the readers until it ends.
-async fn found_behind(gateway: &Gateway) -> Result<Vec<Behind>, String> {
+async fn looked(gateway: &Gateway) -> Result<Found, String> {
     let place = gateway.reader_permit().map_err(|_| "all readers of the log are taken".to_owned())?;
     let progress = gateway.app.queries.progress().await.map_err(|error| error.to_string())?;
     let (log, now, limit) = (gateway.app.client.log().clone(), (gateway.app.clock)(), gateway.app.config.behind_limit);
     let looking = tokio::task::spawn_blocking(move || {
-        let found = behind(log.as_ref(), &progress, now, limit);
+        let look = Found::at(log.as_ref(), &progress, now, limit);
         drop(place);
-        found
+        look
     });
     looking.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }

@@ -271,6 +271,7 @@ fn event_of(order: &Order, command: &Command, stage: &str, now: i64, data: Event
         traceparent: command.traceparent.clone(),
         after: After { status: status(stage).into(), stage: stage.into(), held: order.held, attention: Vec::new(), due: Some(now + 1000) },
         data,
+        replayed: command.replayed.clone(),
     }
 }
 

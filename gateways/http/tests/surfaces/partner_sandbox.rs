@@ -139,3 +139,18 @@ async fn a_sandbox_has_limits_of_its_own_and_waits_for_no_lane() {
     let answer = house.call(list.expect("a request")).await;
     assert_eq!(answer.header("ratelimit-policy"), "\"read\";q=50;w=5");
 }
+
+#[tokio::test]
+async fn endpoints_are_of_the_sandbox_or_of_real_orders() {
+    const WEBHOOKS: &str = "/partner/v1/webhooks";
+    let house = House::new().await;
+    let (live, sandbox) = (house.key("acme").await, house.key_of("acme", Mode::Sandbox).await);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let wish = json!({"url": format!("http://{}/hook", listener.local_addr().expect("a port"))}).to_string();
+    let made = house.by(&live, "POST", WEBHOOKS, &wish).await.expect(201).json();
+    let path = format!("{WEBHOOKS}/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(house.by(&sandbox, "GET", WEBHOOKS, "").await.expect(200).json()["items"], json!([]));
+    house.by(&sandbox, "GET", &path, "").await.refused(404, "unknown_endpoint", "lists yours");
+    house.by(&sandbox, "DELETE", &path, "").await.refused(404, "unknown_endpoint", "lists yours");
+    house.by(&live, "GET", &path, "").await.expect(200);
+}

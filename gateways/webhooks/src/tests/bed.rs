@@ -186,6 +186,7 @@ pub(crate) fn life(partner: &str, number: u32, nth: usize, time: i64) -> Vec<Eve
         traceparent: None,
         after: After { status: statuses[nth].into(), stage: "draft".into(), held: nth == 5, attention: vec![], due: None },
         data,
+        replayed: None,
     };
     let unseen = EventData::PricingProgressed { attempt: 1, worker: "w".into(), progress_percent: 5, lease_until: time };
     vec![event(version, nth, data), event(version + 1, nth, unseen)]

@@ -1,6 +1,10 @@
 //! Capacity, order of commits, draining, wrong settings.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use atelier_schemas::Command;
+use uuid::Uuid;
 
 use super::super::metrics::Ended;
 use super::house::{Asked, House, gated, wait_for};
@@ -109,6 +113,80 @@ async fn a_draining_worker_leaves_an_unanswered_claim_to_others() {
     house.refuse(&again, "not_allowed").await;
     other.drain().await;
     assert_eq!(house.seen.commits(), [(0, 1)]);
+}
+
+/// The next command about this order of this type; what is sent again meanwhile is passed over.
+fn about(house: &mut House, order: Uuid, type_name: &str) -> Command {
+    loop {
+        let command = house.next();
+        if command.order_id == order && command.type_name == type_name {
+            return command;
+        }
+    }
+}
+
+/// Accepts the command each time it is sent, as an engine does, until `done`.
+async fn accept_until(house: &mut House, order: Uuid, type_name: &str, mut done: impl FnMut() -> bool) {
+    loop {
+        let command = about(house, order, type_name);
+        house.accept(&command).await;
+        for _ in 0..20 {
+            if done() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A partition without an engine answers nobody. Its jobs must not stop those of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_nobody_answers_lets_its_slot_go_and_takes_one_again_to_measure() {
+    let mut house = House::new();
+    let (measuring, gate) = gated();
+    let config = WorkerConfig { backlog: 4, command_wait: Duration::from_millis(500), ..House::config() };
+    let metrics = config.metrics.clone();
+    let worker = house.start_measuring(config, measuring);
+    let (silent, other) = (house.ask_ring(1).await.order_id, house.ask_ring(2).await.order_id);
+    about(&mut house, silent, "AcceptPricing");
+    accept_until(&mut house, other, "AcceptPricing", || gate.began.try_recv().is_ok()).await;
+
+    // Its engine is back, and the only slot is taken.
+    accept_until(&mut house, silent, "AcceptPricing", || metrics.running.get() == 2).await;
+    house.seen.turns(10);
+    assert!(gate.began.try_recv().is_err(), "never more than the capacity measure at a time");
+    gate.open.send(()).expect("measuring");
+    accept_until(&mut house, other, "CompletePricing", || gate.began.try_recv().is_ok()).await;
+
+    // A result that nobody takes holds no slot either.
+    gate.open.send(()).expect("measuring");
+    about(&mut house, silent, "CompletePricing");
+    let third = house.ask_ring(3).await.order_id;
+    accept_until(&mut house, third, "AcceptPricing", || gate.began.try_recv().is_ok()).await;
+    gate.open.send(()).expect("measuring");
+    let draining = tokio::spawn(worker.drain());
+    accept_until(&mut house, third, "CompletePricing", || metrics.jobs_ended(Ended::Priced) == 2).await;
+    assert!(!draining.is_finished(), "there is a result to bring home");
+    accept_until(&mut house, silent, "CompletePricing", || draining.is_finished()).await;
+    draining.await.expect("drained");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_wait_without_a_slot_are_limited_too() {
+    let mut house = House::new();
+    let config = WorkerConfig { backlog: 2, command_wait: Duration::from_millis(20), ..House::config() };
+    let worker = house.start(config);
+    for order in 1..=8 {
+        house.ask_ring(order).await;
+    }
+    wait_for("the pause", || house.seen.has(Asked::Pause(true)));
+    let mut asked = BTreeSet::new();
+    // Each is asked again and again; by then a fourth would have been.
+    for _ in 0..12 {
+        asked.insert(house.expect("AcceptPricing").order_id);
+    }
+    assert_eq!(asked.len(), 3, "one slot, and two that wait without");
+    worker.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,82 @@
+//! Orders whose deadline has passed and nobody has written that down: a dead engine cannot report itself.
+//!
+//! Every event of a partition is written by its engine. One that wrote anything after an order's deadline had passed
+//! for long enough was there, and had its reasons: a policy put in force since gives the order longer. So an order
+//! counts while its partition has been silent since. While this ledger lacks records of the partition nobody can tell
+//! from here, and the ledger itself is the gap.
+
+use std::time::Duration;
+
+use atelier_schemas::TimeMs;
+use atelier_store::{Columns, Select};
+
+use super::Cause;
+use super::derived::{Found, derived};
+use super::row::{ORDERS, OrderRow};
+use super::view::{Gap, LastEvent};
+use crate::page::Cursor;
+use crate::queue::work;
+use crate::show::rfc3339;
+use crate::{Error, Model, Store};
+
+/// Orders that are looked at: those due first.
+const LIMIT: i64 = 1000;
+/// Beside the limit for records, because what an engine wrote at the deadline may be missing here for that long.
+const TIMES: u32 = 2;
+
+const SILENT: &str = " AND due_at > (SELECT p.last_at FROM gap_partitions p WHERE p.log_partition = gap_orders.log_partition) - ? \
+    AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.record_key = gap_orders.order_id)";
+
+/// Each order as a gap, which opened when the engine had been silent for too long.
+pub(super) async fn unsaid(store: &Store, look: &Found) -> Result<Vec<(Cursor, Gap)>, Error> {
+    let grace = grace(look.limit);
+    let select = narrowed(Select::from(&ORDERS, "1 = 1"), look, grace);
+    let rows = select.push(" ORDER BY due_at, order_id LIMIT ?", [LIMIT.into()]).all(store.db()).await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let row = OrderRow::read(row)?;
+        let due = row.due_at.unwrap_or_default();
+        let gap = gap(row, due, due.saturating_add(grace));
+        found.push((Cursor { rank: due.saturating_add(grace), id: gap.gap_id }, gap));
+    }
+    Ok(found)
+}
+
+/// How many orders that is, all of them.
+pub(super) async fn count(store: &Store, look: &Found) -> Result<i64, Error> {
+    let select = narrowed(Select::text("SELECT COUNT(*) FROM gap_orders WHERE 1 = 1"), look, grace(look.limit));
+    let row = select.first(store.db()).await?;
+    row.map_or(Ok(0), |row| Ok(Columns::of(&row).int()?))
+}
+
+fn narrowed(select: Select, look: &Found, grace: TimeMs) -> Select {
+    let lacking = look.behind.iter().filter(|behind| behind.model == Model::Gaps);
+    let select = select.push(" AND due_at < ?", [look.now.saturating_sub(grace).into()]).push(SILENT, [grace.into()]);
+    lacking.fold(select, |select, behind| select.push(" AND log_partition <> ?", [i64::from(behind.partition).into()]))
+}
+
+fn grace(limit: Duration) -> TimeMs {
+    TimeMs::try_from((limit * TIMES).as_millis()).unwrap_or(TimeMs::MAX)
+}
+
+fn gap(row: OrderRow, due: TimeMs, opened_at: TimeMs) -> Gap {
+    let partition = row.log_partition;
+    Gap {
+        order_id: Some(row.order_id.to_string()),
+        work: row.stage.parse().ok().and_then(work).map(ToOwned::to_owned),
+        channel: Some(row.channel),
+        status: Some(row.status),
+        held: row.held,
+        version: Some(row.version),
+        since: Some(rfc3339(row.since_at)),
+        expected_by: Some(rfc3339(due)),
+        holder: row.holder,
+        failures: row.failures,
+        last_event: Some(LastEvent { type_name: row.last_type, version: row.last_version, at: rfc3339(row.last_at) }),
+        detail: Some(format!(
+            "no engine has written anything in partition {partition} since the deadline passed: see that an engine runs, owns the partition \
+             and what it logs; it writes what was missed when it is back"
+        )),
+        ..derived(Cause::NoEngine, opened_at, &format!("{}/{due}", row.order_id))
+    }
+}
