@@ -12,7 +12,8 @@ pub const LATE_MS: i64 = 15 * 60 * 1000;
 const KIND_MAX: i64 = 1000;
 
 /// Everything that does not arrive, the oldest 1,000 of each kind: messages that are to be sent for longer than
-/// `late_ms`, messages given up, disabled endpoints with messages waiting, and orders set aside.
+/// `late_ms`, messages given up, disabled endpoints with messages waiting, and orders set aside. Nothing of
+/// sandboxes ([`atelier_projections::SANDBOX`]): no person needs to look after them.
 ///
 /// # Errors
 /// The database.
@@ -29,7 +30,7 @@ async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>,
     const ASK: &str = "SELECT h.endpoint_id, h.order_id, e.partner, h.event_at, h.sequence, h.attempts, e.last_failure \
         FROM webhook_heads h JOIN webhook_endpoints e ON e.endpoint_id = h.endpoint_id WHERE ";
     let select = Select::text(ASK).push(
-        "e.enabled = 1 AND h.event_at <= ? ORDER BY h.event_at, h.order_id, h.endpoint_id LIMIT ?",
+        "e.enabled = 1 AND e.partner NOT LIKE '%:sandbox' AND h.event_at <= ? ORDER BY h.event_at, h.order_id, h.endpoint_id LIMIT ?",
         [(now - late_ms).into(), KIND_MAX.into()],
     );
     each(select, store, |columns| {
@@ -57,8 +58,11 @@ async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>,
 async fn given_up(store: &Store) -> Result<Vec<Undelivered>, Error> {
     const ASK: &str = "SELECT d.endpoint_id, d.order_id, e.partner, MIN(d.settled_at), COUNT(*) FROM webhook_deliveries d \
         JOIN webhook_endpoints e ON e.endpoint_id = d.endpoint_id WHERE ";
-    let select = Select::text(ASK)
-        .push("d.state = 2 GROUP BY d.endpoint_id, d.order_id, e.partner ORDER BY 4, d.order_id, d.endpoint_id LIMIT ?", [KIND_MAX.into()]);
+    let select = Select::text(ASK).push(
+        "d.state = 2 AND e.partner NOT LIKE '%:sandbox' GROUP BY d.endpoint_id, d.order_id, e.partner \
+         ORDER BY 4, d.order_id, d.endpoint_id LIMIT ?",
+        [KIND_MAX.into()],
+    );
     each(select, store, |columns| {
         let (endpoint_id, order_id, partner) = (columns.id()?, columns.id()?, columns.text()?);
         let (since, count) = (columns.int()?, columns.int()?);
@@ -78,7 +82,7 @@ async fn disabled(store: &Store) -> Result<Vec<Undelivered>, Error> {
     const ASK: &str = "SELECT e.endpoint_id, e.partner, e.disabled_at, e.disabled_why, \
         (SELECT COUNT(*) FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) FROM webhook_endpoints e WHERE ";
     let select = Select::text(ASK).push(
-        "e.enabled = 0 AND EXISTS (SELECT 1 FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) \
+        "e.enabled = 0 AND e.partner NOT LIKE '%:sandbox' AND EXISTS (SELECT 1 FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) \
          ORDER BY e.disabled_at, e.endpoint_id LIMIT ?",
         [KIND_MAX.into()],
     );
@@ -99,7 +103,8 @@ async fn disabled(store: &Store) -> Result<Vec<Undelivered>, Error> {
 
 async fn set_aside(store: &Store) -> Result<Vec<Undelivered>, Error> {
     const ASK: &str = "SELECT p.order_id, o.partner, p.log_partition, p.log_offset, p.reason, p.parked_at FROM webhook_parked p \
-        LEFT JOIN webhook_orders o ON o.order_id = p.order_id ORDER BY p.parked_at, p.order_id ";
+        LEFT JOIN webhook_orders o ON o.order_id = p.order_id \
+        WHERE COALESCE(o.partner, '') NOT LIKE '%:sandbox' ORDER BY p.parked_at, p.order_id ";
     each(Select::text(ASK).push("LIMIT ?", [KIND_MAX.into()]), store, |columns| {
         let (order_id, partner) = (columns.id()?, columns.optional_text()?.unwrap_or_default());
         let (partition, offset, reason, since) = (columns.int()?, columns.int()?, columns.text()?, columns.int()?);

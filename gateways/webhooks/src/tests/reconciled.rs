@@ -76,6 +76,13 @@ async fn what_does_not_arrive_is_told_until_it_does() {
         bed.endpoints.update("north", off, Wish { enabled: Some(false), ..Wish::default() }).await.unwrap();
         assert_eq!(undelivered(&bed.store, bed.now(), LATE_MS).await.unwrap(), [], "nothing waits for it");
         life("north", 0, 0, NOW).iter().for_each(|event| bed.append(event));
+        // Of a sandbox nobody is told, however long it waits.
+        bed.endpoint("north:sandbox", &[]).await;
+        let mut tried = life("north", 1, 0, NOW).remove(0);
+        if let atelier_schemas::EventData::OrderCreated { sandbox, .. } = &mut tried.data {
+            *sandbox = true;
+        }
+        bed.append(&tried);
         bed.read().await;
         let concerned = async || -> Vec<(Option<Uuid>, Option<Uuid>, Vec<String>)> {
             let found = undelivered(&bed.store, bed.now(), LATE_MS).await.unwrap();
