@@ -44,7 +44,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Cause; 15] = [
+    pub const ALL: [Cause; 16] = [
         Cause::NoAcceptance,
         Cause::LeaseExpired,
         Cause::PricingFailed,
