@@ -50,8 +50,9 @@ fn engine_cpu_s(commands: usize, folder: &std::path::Path) -> Outcome<f64> {
     let metrics = atelier_runtime::Metrics::register(&mut Registry::default());
     let engine = Engine::start(log.clone(), &settings, standing::clock(), metrics)?;
     let runtime = tokio::runtime::Runtime::new()?;
+    // Several are on their way at a time, as gateways send them.
     let append =
-        |number: usize| runtime.block_on(log.append(Topic::Commands, PARTITION, record_of(&life::command(standing::order(number), 1))));
+        |number: usize| runtime.spawn(log.append(Topic::Commands, PARTITION, record_of(&life::command(standing::order(number), 1))));
     let decided = |count: u64| -> Outcome<()> {
         let started = Instant::now();
         while log.committed(GROUP, PARTITION)? < count {
@@ -61,14 +62,18 @@ fn engine_cpu_s(commands: usize, folder: &std::path::Path) -> Outcome<f64> {
         Ok(())
     };
     // The first one is decided once everything is restored.
-    append(commands - 1)?;
+    runtime.block_on(append(commands - 1))??;
     decided(1)?;
     let before = cpu_of_threads(THREADS);
     let start = Instant::now();
+    let mut appended = Vec::with_capacity(commands);
     for number in 0..commands - 1 {
         let due = start + Duration::from_secs_f64(number as f64 / RATE);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        append(number)?;
+        appended.push(append(number));
+    }
+    for appended in appended {
+        runtime.block_on(appended)??;
     }
     decided(commands as u64)?;
     let took = start.elapsed().as_secs_f64();

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     Actor, After, Command, CommandData, Customer, Event, EventData, Item, Measures, Model, Money, Outcome, OutcomeResult, PricingJob,
-    Quote, QuoteLine,
+    Quote, QuoteLine, Replayed,
 };
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -15,6 +15,10 @@ fn id(n: u128) -> Uuid {
 
 fn actor() -> Actor {
     Actor { role: "seller".into(), name: "vera".into() }
+}
+
+fn replayed() -> Replayed {
+    Replayed { actor: Actor { role: "admin".into(), name: "olga".into() }, reason: "its sender was newer".into() }
 }
 
 fn item() -> Item {
@@ -87,14 +91,15 @@ pub(super) fn commands() -> Vec<Command> {
         CommandData::AdvanceClock { by_ms: 86_400_000 },
     ];
     assert_eq!(data.iter().map(CommandData::type_name).collect::<Vec<_>>(), CommandData::TYPES, "one sample per branch");
-    data.into_iter()
-        .map(|data| {
-            let mut command = Command::new(id(1), id(2), 1_700_000_000_000, actor(), data);
-            command.traceparent = Some(TRACE.into());
-            command.expected_version = Some(3);
-            command
-        })
-        .collect()
+    let commands = data.into_iter().map(|data| {
+        let mut command = Command::new(id(1), id(2), 1_700_000_000_000, actor(), data);
+        command.traceparent = Some(TRACE.into());
+        command.expected_version = Some(3);
+        command
+    });
+    let mut commands: Vec<Command> = commands.collect();
+    commands.push(Command { replayed: Some(replayed()), ..commands[0].clone() });
+    commands
 }
 
 pub(super) fn events() -> Vec<Event> {
@@ -145,30 +150,30 @@ pub(super) fn events() -> Vec<Event> {
         EventData::ClockAdvanced { by_ms: 86_400_000 },
     ];
     assert_eq!(data.iter().map(EventData::type_name).collect::<Vec<_>>(), EventData::TYPES, "one sample per branch");
-    data.into_iter()
-        .zip(1..)
-        .map(|(data, version)| Event {
-            event_id: id(100 + version as u128),
-            order_id: id(2),
-            version,
-            type_name: data.type_name().into(),
-            time: 1_700_000_000_000,
-            actor: actor(),
-            command_id: (version % 2 == 0).then(|| id(1)),
-            command_digest: (version % 2 == 0).then_some(-5),
-            correlation_id: id(1),
-            traceparent: None,
-            after: After {
-                status: "SUBMITTED".into(),
-                stage: "pricing_running".into(),
-                held: false,
-                attention: vec!["overdue".into()],
-                due: Some(1_700_003_600_000),
-            },
-            data,
-            replayed: None,
-        })
-        .collect()
+    let events = data.into_iter().zip(1..).map(|(data, version)| Event {
+        event_id: id(100 + version as u128),
+        order_id: id(2),
+        version,
+        type_name: data.type_name().into(),
+        time: 1_700_000_000_000,
+        actor: actor(),
+        command_id: (version % 2 == 0).then(|| id(1)),
+        command_digest: (version % 2 == 0).then_some(-5),
+        correlation_id: id(1),
+        traceparent: None,
+        after: After {
+            status: "SUBMITTED".into(),
+            stage: "pricing_running".into(),
+            held: false,
+            attention: vec!["overdue".into()],
+            due: Some(1_700_003_600_000),
+        },
+        data,
+        replayed: None,
+    });
+    let mut events: Vec<Event> = events.collect();
+    events.push(Event { replayed: Some(replayed()), ..events[0].clone() });
+    events
 }
 
 pub(super) fn outcomes() -> Vec<Outcome> {
