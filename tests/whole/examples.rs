@@ -119,14 +119,14 @@ fn verifies(client: &Client<'_>) {
     let two = format!("{} {}", signed(&others, "m1", now), signed(&ours, "m1", now));
     let good = signed(&ours, "m1", now);
     for (what, id, time_s, signatures, body, believed) in [
-        ("ours", "m1", now, &good, &body[..], true),
-        ("ours among two", "m1", now, &two, &body[..], true),
-        ("of another message", "m2", now, &good, &body[..], false),
+        ("ours", "m1", now, &good, body, true),
+        ("ours among two", "m1", now, &two, body, true),
+        ("of another message", "m2", now, &good, body, false),
         ("changed", "m1", now, &good, &body[1..], false),
-        ("old", "m1", now - 301, &signed(&ours, "m1", now - 301), &body[..], false),
-        ("from the future", "m1", now + 400, &signed(&ours, "m1", now + 400), &body[..], false),
-        ("somebody else's", "m1", now, &signed(&others, "m1", now), &body[..], false),
-        ("not signed", "m1", now, &String::new(), &body[..], false),
+        ("old", "m1", now - 301, &signed(&ours, "m1", now - 301), body, false),
+        ("from the future", "m1", now + 400, &signed(&ours, "m1", now + 400), body, false),
+        ("somebody else's", "m1", now, &signed(&others, "m1", now), body, false),
+        ("not signed", "m1", now, &String::new(), body, false),
     ] {
         let output = client.run(&["verify", id, &time_s.to_string(), signatures], body);
         assert_eq!(output.status.code(), Some(i32::from(!believed)), "{} on a message that is {what}: {output:?}", client.file.display());

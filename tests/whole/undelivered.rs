@@ -62,7 +62,7 @@ fn a_message_that_does_not_arrive_is_a_gap_until_it_does() {
     let found = gaps(&house).1;
     assert_eq!((found.len(), found[0]["order_id"].as_str(), found[0]["holder"].as_str()), (1, Some(order.as_str()), Some("north")));
     assert_eq!(found[0]["allowed"], json!(["endpoint_resend"]), "{found:?}");
-    assert_eq!(attention(&url), [order.clone()]);
+    assert_eq!(attention(&url), std::slice::from_ref(&order));
     let (_, listed) = http(&url, "GET", "/mes/v1/gaps?cause=webhook_undelivered", &[("X-Staff", "vera;operator")], b"");
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!((listed["items"][0]["gap_id"].clone(), listed["unknown"].clone()), (found[0]["gap_id"].clone(), json!([])), "{listed}");

@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex};
 
-use axum::http::{Method, Uri};
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use prometheus_client::registry::Registry;
@@ -133,18 +133,15 @@ fn gather(surfaces: &[Surface]) -> OpenApiRouter<Gateway> {
     surfaces.into_iter().fold(OpenApiRouter::with_openapi(api).merge(ops::routes()), |all, surface| all.merge(surface.routes()))
 }
 
-async fn no_route(uri: Uri) -> Refusal {
-    let shown: String = uri.path().chars().take(200).collect();
-    Refusal::new(
-        Code::UnknownRoute,
-        format!("There is nothing at {shown} here. /openapi.json lists what there is; this process may not serve that surface."),
-    )
+/// The address is not told back: it may hold what somebody put there by mistake, a key among it.
+async fn no_route() -> Refusal {
+    let text = "There is nothing at this address. /openapi.json lists what there is; this process may not serve that surface.";
+    Refusal::new(Code::UnknownRoute, text)
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Refusal {
-    let shown: String = uri.path().chars().take(200).collect();
+async fn wrong_method(method: Method) -> Refusal {
     let method: String = method.as_str().chars().take(20).collect();
-    Refusal::new(Code::MethodNotAllowed, format!("{shown} does not take {method}. The `Allow` header says what it takes."))
+    Refusal::new(Code::MethodNotAllowed, format!("This address does not take {method}. The `Allow` header says what it takes."))
 }
 
 /// A defect of ours costs one request; what it was is in the log, not in the answer.

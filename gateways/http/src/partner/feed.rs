@@ -76,7 +76,7 @@ pub(crate) async fn feed(
     let (items, next) = tokio::select! {
         found = asked => found.map_err(store_refusal)?,
         // A process that ends does not keep its callers waiting.
-        () = gateway.app.stop.cancelled() => (Vec::new(), cursor.clone()),
+        () = gateway.app.stop.cancelled() => (Vec::new(), cursor),
     };
     Ok(axum::Json(FeedPage { items, next: next.encode() }))
 }

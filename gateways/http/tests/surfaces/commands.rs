@@ -148,7 +148,7 @@ async fn nothing_is_accepted_while_the_log_is_away() {
 #[tokio::test]
 async fn what_axum_refuses_has_the_same_shape() {
     let house = House::new().await;
-    house.get("/shop/v2/orders").await.refused(404, "unknown_route", "nothing at /shop/v2/orders here. /openapi.json lists");
+    house.get("/shop/v2/orders").await.refused(404, "unknown_route", "nothing at this address. /openapi.json lists");
     let wrong = house.call(axum::http::Request::delete("/shop/v1/orders").body(Body::empty()).expect("a request")).await;
     wrong.refused(405, "method_not_allowed", "does not take DELETE");
     assert_eq!(wrong.header("allow"), "POST");

@@ -89,7 +89,7 @@ async fn what_does_not_arrive_is_told_until_it_does() {
             found.into_iter().map(|found| (found.endpoint_id, found.order_id, found.allowed)).collect()
         };
         let disabled = (Some(off), None, vec!["endpoint_enable".to_owned()]);
-        assert_eq!(concerned().await, [disabled.clone()], "not late yet");
+        assert_eq!(concerned().await, std::slice::from_ref(&disabled), "not late yet");
         bed.advance(LATE_MS);
         let order = (Some(late), Some(order_id(0)), vec!["endpoint_resend".to_owned()]);
         assert_eq!(concerned().await, [order.clone(), disabled.clone()]);

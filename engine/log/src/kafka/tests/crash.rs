@@ -206,7 +206,10 @@ fn a_member_whose_name_was_taken_by_a_process_that_died_goes_on() {
     other.wait_for("has [0]");
     drop(other);
     until("it has its partition again", || match owner.poll(10, STEP) {
-        Ok(Polled::Assigned(partitions)) => Some(assert_eq!(partitions, [0])),
+        Ok(Polled::Assigned(partitions)) => {
+            assert_eq!(partitions, [0]);
+            Some(())
+        }
         Ok(_) | Err(Error::Unavailable(_)) => None,
         Err(error) => panic!("{error}"),
     });
