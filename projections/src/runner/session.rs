@@ -73,7 +73,7 @@ impl Session {
         loop {
             let chunk = tokio::select! {
                 biased;
-                _ = self.stop.changed() => return End::Stopped,
+                () = stopped(&mut self.stop) => return End::Stopped,
                 chunk = source.chunks.recv() => Some(chunk),
                 () = tokio::time::sleep_until(look_at) => None,
             };
@@ -183,9 +183,15 @@ impl Session {
     }
 
     async fn pause(&mut self, pause: Duration) {
-        // An error says that nobody is left to stop it, which is a stop.
-        let _ = tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop)).await;
+        let _ = tokio::time::timeout(pause, stopped(&mut self.stop)).await;
     }
+}
+
+/// Until somebody stops it, which may have been during a pause that has seen it already: so the value counts, not the
+/// change to it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that nobody is left to stop it, which is a stop.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Told to stop while something was away.
@@ -215,5 +221,18 @@ impl Absence {
             tracing::info!(model = self.model.as_str(), "the store is back");
             self.backoff = Backoff::new();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_that_a_pause_has_seen_still_stops() {
+        let (stop, mut seen) = watch::channel(false);
+        stop.send_replace(true);
+        stopped(&mut seen).await;
+        tokio::time::timeout(Duration::from_secs(60), stopped(&mut seen)).await.expect("it is over at once");
     }
 }

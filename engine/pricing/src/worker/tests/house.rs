@@ -18,7 +18,7 @@ use super::{Worker, WorkerConfig};
 use crate::book::PriceBook;
 
 /// Longer than anything here takes; only a broken worker waits for it.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// What the worker's subscription was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,12 +187,21 @@ impl House {
     /// The next command of the worker.
     pub(super) fn next(&mut self) -> Command {
         let until = Instant::now() + LIMIT;
-        while self.arrived.is_empty() {
+        loop {
+            if let Some(command) = self.look() {
+                return command;
+            }
             assert!(Instant::now() < until, "the worker sends no command");
-            let records = self.commands.poll(100, Duration::from_millis(100)).expect("commands");
+        }
+    }
+
+    /// The next command, if there is one within a moment.
+    pub(super) fn look(&mut self) -> Option<Command> {
+        if self.arrived.is_empty() {
+            let records = self.commands.poll(100, Duration::from_millis(10)).expect("commands");
             self.arrived.extend(records.iter().map(|record| Command::decode(&record.payload).expect("command")));
         }
-        self.arrived.pop_front().expect("just checked")
+        self.arrived.pop_front()
     }
 
     /// The next command, which must be of this type.

@@ -1,13 +1,13 @@
 //! Capacity, order of commits, draining, wrong settings.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atelier_schemas::Command;
 use uuid::Uuid;
 
 use super::super::metrics::Ended;
-use super::house::{Asked, House, gated, wait_for};
+use super::house::{Asked, House, LIMIT, gated, wait_for};
 use super::{Error, WorkerConfig};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,16 +125,14 @@ fn about(house: &mut House, order: Uuid, type_name: &str) -> Command {
     }
 }
 
-/// Accepts the command each time it is sent, as an engine does, until `done`.
+/// Accepts the command each time it is sent, as an engine does, until `done`, which may need no other command.
 async fn accept_until(house: &mut House, order: Uuid, type_name: &str, mut done: impl FnMut() -> bool) {
-    loop {
-        let command = about(house, order, type_name);
-        house.accept(&command).await;
-        for _ in 0..20 {
-            if done() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+    let until = Instant::now() + LIMIT;
+    while !done() {
+        assert!(Instant::now() < until, "waited in vain after {type_name} of {order}");
+        let Some(command) = house.look() else { continue };
+        if command.order_id == order && command.type_name == type_name {
+            house.accept(&command).await;
         }
     }
 }
