@@ -3,29 +3,17 @@
 //! The asker follows the log by the same rule as the feed ([`atelier_projections::feed`]) and brings what each
 //! event showed its partner; every endpoint that wanted it must have a delivery, whatever became of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use atelier_log::Partition;
 use atelier_projections::feed::Shown;
-use atelier_store::{Columns, Select, Store, Value};
+use atelier_store::{Columns, Select, Store};
 use uuid::Uuid;
 
 use crate::Error;
 use crate::tables::{DELIVERED, GIVEN_UP};
-
-/// Events looked up by one statement.
-const LOOKED_UP: usize = 200;
-
-/// What an event showed, and where it lies in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// Of `orders.events`.
-    pub partition: Partition,
-    /// Of `orders.events`.
-    pub offset: u64,
-    /// What the partner is told.
-    pub shown: Shown,
-}
+pub use crate::wanting::Told;
+use crate::wanting::{LOOKED_UP, Wanting};
 
 /// What became of the messages that were looked up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,25 +41,6 @@ pub struct Missing {
     pub event_id: Uuid,
     /// Its number among the order's messages.
     pub sequence: i64,
-}
-
-/// An endpoint as far as it decides what is due to it.
-#[derive(Clone, Debug)]
-struct Wanting {
-    endpoint_id: Uuid,
-    partner: String,
-    types: Vec<String>,
-    /// By partition: from this offset on.
-    from: Vec<u64>,
-    pruned_to: i64,
-}
-
-impl Wanting {
-    fn wants(&self, told: &Told) -> bool {
-        self.partner == told.shown.order.partner
-            && self.from.get(told.partition as usize).is_none_or(|from| told.offset >= *from)
-            && (self.types.is_empty() || self.types.iter().any(|wanted| wanted == told.shown.event_type))
-    }
 }
 
 /// Whether there is any endpoint at all.
@@ -152,20 +121,10 @@ pub async fn reconcile(store: &Store, told: &[Told]) -> Result<Reconciled, Error
 
 /// The endpoints of the partners concerned.
 async fn wanting(store: &Store, told: &[Told]) -> Result<Vec<Wanting>, Error> {
-    let partners: BTreeSet<&str> = told.iter().map(|told| told.shown.order.partner.as_str()).collect();
-    let partners: Vec<Value> = partners.into_iter().map(Value::from).collect();
     let mut found = Vec::new();
-    for partners in partners.chunks(LOOKED_UP) {
-        const ASK: &str = "SELECT endpoint_id, partner, events, events_from, pruned_to FROM webhook_endpoints WHERE 1 = 1";
-        for row in Select::text(ASK).any_of(" AND partner IN", partners.to_vec()).all(store).await? {
-            let mut columns = Columns::of(&row);
-            found.push(Wanting {
-                endpoint_id: columns.id()?,
-                partner: columns.text()?,
-                types: columns.text()?.split_whitespace().map(ToOwned::to_owned).collect(),
-                from: columns.text()?.split_whitespace().map(|offset| offset.parse().unwrap_or(u64::MAX)).collect(),
-                pruned_to: columns.int()?,
-            });
+    for select in Wanting::of(told) {
+        for row in &select.all(store).await? {
+            found.push(Wanting::read(row)?);
         }
     }
     Ok(found)

@@ -6,7 +6,8 @@ use atelier_store::{Columns, Row, Select, Store};
 
 use crate::Error;
 
-/// How long after its event a message may be on its way before that is a gap, in milliseconds.
+/// How long a message may be on its way before that is a gap, in milliseconds: from its event on, or from the time when
+/// the message before it was settled, or when somebody asked for it again.
 pub const LATE_MS: i64 = 15 * 60 * 1000;
 /// Of each kind looked at: the oldest ones.
 const KIND_MAX: i64 = 1000;
@@ -27,15 +28,15 @@ pub async fn undelivered(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Un
 
 /// An enabled endpoint's first message of an order, late. Its circuit may be open, or it is this message alone.
 async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
-    const ASK: &str = "SELECT h.endpoint_id, h.order_id, e.partner, h.event_at, h.sequence, h.attempts, e.last_failure \
+    const ASK: &str = "SELECT h.endpoint_id, h.order_id, e.partner, h.since, h.sequence, h.attempts, e.last_failure \
         FROM webhook_heads h JOIN webhook_endpoints e ON e.endpoint_id = h.endpoint_id WHERE ";
     let select = Select::text(ASK).push(
-        "e.enabled = 1 AND e.partner NOT LIKE '%:sandbox' AND h.event_at <= ? ORDER BY h.event_at, h.order_id, h.endpoint_id LIMIT ?",
+        "e.enabled = 1 AND e.partner NOT LIKE '%:sandbox' AND h.since <= ? ORDER BY h.since, h.order_id, h.endpoint_id LIMIT ?",
         [(now - late_ms).into(), KIND_MAX.into()],
     );
     each(select, store, |columns| {
         let (endpoint_id, order_id, partner) = (columns.id()?, columns.id()?, columns.text()?);
-        let (event_at, sequence, attempts) = (columns.int()?, columns.int()?, columns.int()?);
+        let (since, sequence, attempts) = (columns.int()?, columns.int()?, columns.int()?);
         let why = columns
             .optional_text()?
             .filter(|_| attempts > 0)
@@ -44,7 +45,7 @@ async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>,
             endpoint_id: Some(endpoint_id),
             order_id: Some(order_id),
             partner,
-            since: event_at.saturating_add(late_ms),
+            since: since.saturating_add(late_ms),
             detail: format!(
                 "message {sequence} has not reached endpoint {endpoint_id} after {attempts} attempts{why}; `{RESEND} {endpoint_id}`"
             ),

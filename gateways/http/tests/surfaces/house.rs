@@ -102,6 +102,7 @@ impl House {
             Arc::new(|| NOW_MS),
             Arc::new(Uuid::new_v4),
             Arc::new(|| [7; 32]),
+            Some(log.clone()),
         );
         let blobs = Blobs::in_memory();
         let accounts = Accounts::open(&format!("sqlite:{}/partners.sqlite", folder.path().display())).await.expect("accounts");

@@ -8,8 +8,10 @@ mod view;
 
 use std::sync::Arc;
 
+use atelier_log::Log;
 use atelier_projections::Undelivered;
 use atelier_projections::feed::TYPES;
+use atelier_schemas::Topic;
 use atelier_store::{Columns, Select, Store, Transaction, Value};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -25,12 +27,15 @@ use crate::message::{TEST_TYPE, TestData, TestMessage};
 use crate::send::{Answer, Message, Sender, Transport};
 use crate::stamp::rfc3339;
 use crate::tables::{LOCK, NEVER};
+use crate::wanting::offsets_of;
 use crate::{Error, Refused, Secret};
 
 /// Endpoints of one partner at most.
 pub const ENDPOINTS_MAX: i64 = 16;
 /// Characters of a description at most.
 const DESCRIPTION_MAX: usize = 200;
+/// Messages of an endpoint that is deleted that go in one transaction.
+const PART_MAX: i64 = 2000;
 /// Tests under way in this process.
 const TESTS_MAX: usize = 4;
 /// How long a secret goes on to be signed with after another has taken its place, unless asked for otherwise.
@@ -48,6 +53,7 @@ pub struct Endpoints {
     /// Random bytes for secrets.
     draw: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
     tests: Arc<Semaphore>,
+    log: Option<Arc<dyn Log>>,
 }
 
 /// A wish about an endpoint. What is `None` stays as it is (or has its default in a new one).
@@ -64,15 +70,17 @@ pub struct Wish {
 }
 
 impl Endpoints {
-    /// `draw` gives random bytes that nobody can guess.
+    /// `draw` gives random bytes that nobody can guess. `log` tells what lies before an endpoint's time; without
+    /// it that is what the role has read so far, which is less while the role is behind.
     pub fn new(
         store: Store,
         sender: Sender,
         clock: Clock,
         ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
         draw: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
+        log: Option<Arc<dyn Log>>,
     ) -> Self {
-        Self { store, sender, clock, ids, draw, tests: Arc::new(Semaphore::new(TESTS_MAX)) }
+        Self { store, sender, clock, ids, draw, tests: Arc::new(Semaphore::new(TESTS_MAX)), log }
     }
 
     /// A new endpoint: it gets what happens from now on. Its secret is shown here and never again.
@@ -86,13 +94,14 @@ impl Endpoints {
         let description = described(wish.description.as_deref().unwrap_or_default())?;
         let enabled = wish.enabled.unwrap_or(true);
         let (id, secret, now) = ((self.ids)(), Secret::of((self.draw)()), (self.clock)());
+        let ends = self.ends().await?;
         let mut transaction = self.begin().await?;
         let select = Select::text("SELECT COUNT(*) FROM webhook_endpoints WHERE ").push("partner = ?", [partner.into()]);
         let row = select.first_in(&mut transaction).await?;
         if row.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0) >= ENDPOINTS_MAX {
             return Err(Refused::TooMany(ENDPOINTS_MAX));
         }
-        let from = now_in_log(&mut transaction).await?;
+        let from = unread(&mut transaction, ends).await?;
         const INSERT: &str = "INSERT INTO webhook_endpoints (endpoint_id, partner, url, events, events_from, description, secret, enabled, \
             disabled_at, disabled_why, created_at, failures, opened, ready_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12)";
         let values: [Value; 12] = [
@@ -150,22 +159,20 @@ impl Endpoints {
         let before = self.found(&mut transaction, partner, id).await?;
         if events.is_some() {
             const TYPES: &str = "UPDATE webhook_endpoints SET events = $1, events_from = $2 WHERE endpoint_id = $3 AND events <> $1";
-            let from = now_in_log(&mut transaction).await?;
+            let select = Select::text("SELECT events_from FROM webhook_endpoints WHERE ").push("endpoint_id = ?", [id.into()]);
+            let row = select.first_in(&mut transaction).await?.ok_or(Refused::Unknown)?;
+            // What is not read yet goes by the new types: by the old ones it would be gone.
+            let from = unread(&mut transaction, offsets_of(&Columns::of(&row).text()?)).await?;
             transaction.execute(TYPES, [events.as_deref().into(), from.as_str().into(), id.into()]).await?;
         }
         const SET: &str =
             "UPDATE webhook_endpoints SET url = COALESCE($1, url), description = COALESCE($2, description) WHERE endpoint_id = $3";
         transaction.execute(SET, [url.as_deref().into(), description.as_deref().into(), id.into()]).await?;
         match wish.enabled {
-            Some(true) if !before.enabled => enable(&mut transaction, id).await?,
-            Some(false) if before.enabled => {
-                // Whoever holds the lease sees it at its next look and lets go.
-                const DISABLE: &str = "UPDATE webhook_endpoints SET enabled = 0, disabled_at = $1, disabled_why = $2, \
-                    ready_at = CASE WHEN lease IS NULL THEN $3 ELSE ready_at END WHERE endpoint_id = $4";
-                transaction.execute(DISABLE, [now.into(), BY_PARTNER.into(), NEVER.into(), id.into()]).await?;
-            }
+            Some(true) => enable(&mut transaction, id, now).await?,
+            Some(false) if before.enabled => disable(&mut transaction, id, now).await?,
             // Somewhere else: what failed before says nothing of it.
-            _ if before.enabled && url.as_deref().is_some_and(|url| url != before.url) => enable(&mut transaction, id).await?,
+            _ if before.enabled && url.as_deref().is_some_and(|url| url != before.url) => enable(&mut transaction, id, now).await?,
             _ => {}
         }
         let endpoint = self.found(&mut transaction, partner, id).await?;
@@ -173,19 +180,32 @@ impl Endpoints {
         Ok(endpoint)
     }
 
-    /// Removes an endpoint, its messages and its log. One under way may still arrive.
+    /// Removes an endpoint, its messages and its log. One under way may still arrive. Where there are many, it is
+    /// disabled first and they go in parts; a call that broke off is repeated.
     ///
     /// # Errors
     /// [`Refused::Unknown`], [`Refused::Store`].
     pub async fn delete(&self, partner: &str, id: Uuid) -> Result<(), Refused> {
-        let mut transaction = self.begin().await?;
+        const PART: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND event_id IN \
+            (SELECT event_id FROM webhook_deliveries WHERE endpoint_id = $1 LIMIT $2)";
+        const HEADS: &str = "DELETE FROM webhook_heads WHERE endpoint_id = $1 AND order_id IN \
+            (SELECT order_id FROM webhook_heads WHERE endpoint_id = $1 LIMIT $2)";
         const ENDPOINT: &str = "DELETE FROM webhook_endpoints WHERE endpoint_id = $1 AND partner = $2";
-        if transaction.execute(ENDPOINT, [id.into(), partner.into()]).await? == 0 {
-            return Err(Refused::Unknown);
+        loop {
+            let mut transaction = self.begin().await?;
+            self.found(&mut transaction, partner, id).await?;
+            disable(&mut transaction, id, (self.clock)()).await?;
+            let heads = transaction.execute(HEADS, [id.into(), PART_MAX.into()]).await?;
+            let deliveries = transaction.execute(PART, [id.into(), PART_MAX.into()]).await?;
+            let over = heads.max(deliveries) < PART_MAX.unsigned_abs();
+            if over {
+                transaction.execute(ENDPOINT, [id.into(), partner.into()]).await?;
+            }
+            transaction.commit().await?;
+            if over {
+                return Ok(());
+            }
         }
-        transaction.execute("DELETE FROM webhook_heads WHERE endpoint_id = $1", [id.into()]).await?;
-        transaction.execute("DELETE FROM webhook_deliveries WHERE endpoint_id = $1", [id.into()]).await?;
-        Ok(transaction.commit().await?)
     }
 
     /// Gives the endpoint another secret, shown here and never again. Messages are signed with both for
@@ -259,6 +279,14 @@ impl Endpoints {
         crate::undelivered(&self.store, (self.clock)(), late_ms).await
     }
 
+    /// The ends of the log, by partition.
+    async fn ends(&self) -> Result<Vec<u64>, Refused> {
+        let Some(log) = self.log.clone() else { return Ok(Vec::new()) };
+        let ends = tokio::task::spawn_blocking(move || (0..log.partitions()).map(|at| log.end(Topic::Events, at)).collect());
+        let ends: Result<Vec<u64>, _> = ends.await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))?;
+        Ok(ends?)
+    }
+
     async fn begin(&self) -> Result<Transaction, Refused> {
         let mut transaction = self.store.begin().await?;
         transaction.lock(LOCK).await?;
@@ -276,6 +304,14 @@ impl Endpoints {
     }
 }
 
+/// Whoever holds the lease sees it at its next look and lets go.
+async fn disable(transaction: &mut Transaction, id: Uuid, now: i64) -> Result<(), Refused> {
+    const DISABLE: &str = "UPDATE webhook_endpoints SET enabled = 0, disabled_at = $1, disabled_why = $2, \
+        ready_at = CASE WHEN lease IS NULL THEN $3 ELSE ready_at END WHERE endpoint_id = $4 AND enabled = 1";
+    transaction.execute(DISABLE, [now.into(), BY_PARTNER.into(), NEVER.into(), id.into()]).await?;
+    Ok(())
+}
+
 /// Who disabled it, when the partner did.
 const BY_PARTNER: &str = "the partner disabled it";
 
@@ -289,19 +325,30 @@ fn select_one(partner: &str, id: Uuid) -> Select {
 }
 
 /// Sends what has waited, as if nothing had failed before.
-async fn enable(transaction: &mut Transaction, id: Uuid) -> Result<(), Refused> {
-    const ENABLE: &str = "UPDATE webhook_endpoints SET enabled = 1, disabled_at = NULL, disabled_why = NULL, failures = 0, \
-        failing_since = NULL, open_until = NULL, opened = 0, ready_at = CASE WHEN lease IS NULL THEN 0 ELSE ready_at END WHERE endpoint_id = $1";
+async fn enable(transaction: &mut Transaction, id: Uuid, now: i64) -> Result<(), Refused> {
+    const ENABLE: &str = "UPDATE webhook_endpoints SET enabled = 1, disabled_at = NULL, disabled_why = NULL WHERE endpoint_id = $1";
     transaction.execute(ENABLE, [id.into()]).await?;
-    const HEADS: &str = "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL WHERE endpoint_id = $1";
-    transaction.execute(HEADS, [id.into()]).await?;
+    const HEADS: &str = "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL, since = $1 WHERE endpoint_id = $2";
+    transaction.execute(HEADS, [now.into(), id.into()]).await?;
+    begin_anew(transaction, id).await
+}
+
+/// Closes the circuit and has what is due sent now. Whoever holds the lease learns it by the epoch.
+async fn begin_anew(transaction: &mut Transaction, id: Uuid) -> Result<(), Refused> {
+    const ANEW: &str = "UPDATE webhook_endpoints SET epoch = epoch + 1, failures = 0, failing_since = NULL, open_until = NULL, opened = 0, \
+        paused_until = NULL, ready_at = CASE WHEN lease IS NULL THEN 0 ELSE ready_at END WHERE endpoint_id = $1";
+    transaction.execute(ANEW, [id.into()]).await?;
     Ok(())
 }
 
-/// How far the log is read, as it stands in `events_from`.
-async fn now_in_log(transaction: &mut Transaction) -> Result<String, Refused> {
-    let offsets = offsets(transaction).await?;
-    Ok(offsets.iter().map(|(_, next)| next.to_string()).collect::<Vec<_>>().join(" "))
+/// These offsets, or how far the log is read where that is more, as they stand in `events_from`.
+async fn unread(transaction: &mut Transaction, mut from: Vec<u64>) -> Result<String, Refused> {
+    for (partition, next) in offsets(transaction).await? {
+        let at = partition as usize;
+        from.resize(from.len().max(at + 1), 0);
+        from[at] = from[at].max(next);
+    }
+    Ok(from.iter().map(u64::to_string).collect::<Vec<_>>().join(" "))
 }
 
 fn types(wanted: &[String]) -> Result<String, Refused> {

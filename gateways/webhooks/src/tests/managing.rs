@@ -1,6 +1,6 @@
 //! What partners may do with endpoints, and may not.
 
-use super::bed::{Bed, On, STEPS, life};
+use super::bed::{Bed, NOW, On, STEPS, life, order_id};
 use crate::{DeliveryFilter, ENDPOINTS_MAX, Refused, Secret, Wish};
 
 fn wish(url: &str) -> Wish {
@@ -100,4 +100,24 @@ async fn the_log_comes_in_pages() {
         let filter = DeliveryFilter { cursor: Some(cursor.into()), ..DeliveryFilter::default() };
         assert!(matches!(bed.endpoints.deliveries("north", id, &filter).await, Err(Refused::BadCursor)), "{cursor}");
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_what_happens_from_its_time_on_also_where_reading_is_behind() {
+    let bed = Bed::new(On::Sqlite, "from").await;
+    let place = |number| life("north", number, 0, NOW).iter().for_each(|event| bed.append(event));
+    place(0);
+    let (id, _) = bed.endpoint("north", &["order.created"]).await;
+    place(1);
+    // Other types from now on; what was wanted before and is not read yet is not lost by that.
+    let wish = Wish { events: Some(vec![]), ..Wish::default() };
+    bed.endpoints.update("north", id, wish).await.unwrap();
+    place(2);
+    bed.read().await;
+    let log = bed.endpoints.deliveries("north", id, &DeliveryFilter::default()).await.unwrap();
+    let mut orders: Vec<_> = log.items.iter().map(|delivery| delivery.order_id).collect();
+    orders.sort_unstable();
+    let mut expected = [order_id(1), order_id(2)];
+    expected.sort_unstable();
+    assert_eq!(orders, expected);
 }

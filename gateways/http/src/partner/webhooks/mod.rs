@@ -108,8 +108,8 @@ fn refusal(refused: Refused) -> Refusal {
         }
         Refused::BadCursor => Refusal::field(Code::Invalid, "cursor", "was not given out by this list", "Start again without one."),
         Refused::Busy => Refusal::new(Code::Busy, "Too many endpoints are being tried just now. Try again in a moment.").retry_after_s(5),
-        Refused::Store(error) => {
-            tracing::error!(%error, "the webhooks' store did not answer");
+        Refused::Log(_) | Refused::Store(_) => {
+            tracing::error!(error = %refused, "the webhooks' store or the log did not answer");
             Refusal::new(Code::Unavailable, "Webhooks cannot be managed just now. Messages are safe; ask again in a moment.")
                 .retry_after_s(2)
         }
