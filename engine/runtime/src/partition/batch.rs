@@ -123,7 +123,7 @@ fn decided(
     if !state.parked.is_empty()
         && let Some(parked) = state.parked.get(&record.key)
     {
-        let detail = format!("the order is set aside: its record at offset {} cannot be read: {}", parked.offset, parked.reason);
+        let detail = format!("the order is set aside: its record at offset {} cannot be read: {}", parked.offset(), parked.reason);
         return Ok(refused(PARKED, detail, "an engineer has to repair it (`atelier parked`); nothing was changed".into()));
     }
     asked(state, transaction, command, data, digest, &record.key, now)

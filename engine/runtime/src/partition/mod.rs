@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::closed::{self, ClosedOrders};
 use crate::refused::Refusals;
 use crate::timers::Timers;
-use parked::Parked;
+pub(crate) use parked::Parked;
 
 /// Most deadlines written in one transaction; the rest follows in the next.
 const DUE_LIMIT: usize = 500;
@@ -164,6 +164,21 @@ impl PartitionState {
         }
         self.open.insert(id, Box::new(order));
         Ok(())
+    }
+
+    /// The orders that are set aside, by key.
+    pub(crate) fn set_aside(&self) -> BTreeMap<String, Parked> {
+        self.parked.iter().map(|(key, parked)| (key.clone(), parked.clone())).collect()
+    }
+
+    /// Takes over orders that a checkpoint has as set aside, and reads their events again.
+    pub(crate) fn adopt_set_aside(&mut self, orders: &BTreeMap<String, Parked>) -> Result<(), closed::Error> {
+        orders.iter().try_for_each(|(key, parked)| parked::read_again(self, key, parked.clone()))
+    }
+
+    /// The same without reading anything, to carry them into the next checkpoint: orders that have ended are not at hand.
+    pub(crate) fn carry_set_aside(&mut self, orders: &BTreeMap<String, Parked>) {
+        self.parked.extend(orders.iter().map(|(key, parked)| (key.clone(), parked.clone())));
     }
 
     /// The open orders, in no order.
