@@ -43,6 +43,21 @@ pub struct Missing {
     pub sequence: i64,
 }
 
+/// A message as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Where it goes or went.
+    pub endpoint_id: Uuid,
+    /// The order it is about.
+    pub order_id: Uuid,
+    /// The event it tells of.
+    pub event_id: Uuid,
+    /// Its number among the order's messages.
+    pub sequence: i64,
+    /// Whose endpoint it is.
+    pub partner: String,
+}
+
 /// Whether there is any endpoint at all.
 ///
 /// # Errors
@@ -117,6 +132,33 @@ pub async fn reconcile(store: &Store, told: &[Told]) -> Result<Reconciled, Error
         }
     }
     Ok(reconciled)
+}
+
+/// At most `limit` messages whose keys come after that of `last`, by key: all of them, page by page.
+///
+/// # Errors
+/// The database.
+pub async fn kept_after(store: &Store, last: Option<&Kept>, limit: u32) -> Result<Vec<Kept>, Error> {
+    const ASK: &str = "SELECT d.endpoint_id, d.order_id, d.event_id, d.sequence, e.partner FROM webhook_deliveries d \
+        JOIN webhook_endpoints e ON e.endpoint_id = d.endpoint_id WHERE 1 = 1";
+    let mut select = Select::text(ASK);
+    if let Some(Kept { endpoint_id, order_id, sequence, .. }) = last {
+        let after = [(*endpoint_id).into(), (*order_id).into(), (*sequence).into()];
+        select = select.push(" AND (d.endpoint_id, d.order_id, d.sequence) > (?, ?, ?)", after);
+    }
+    let select = select.push(" ORDER BY d.endpoint_id, d.order_id, d.sequence LIMIT ?", [i64::from(limit).into()]);
+    let rows = select.all(store).await?;
+    let kept = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        Ok(Kept {
+            endpoint_id: columns.id()?,
+            order_id: columns.id()?,
+            event_id: columns.id()?,
+            sequence: columns.int()?,
+            partner: columns.text()?,
+        })
+    });
+    kept.collect()
 }
 
 /// The endpoints of the partners concerned.

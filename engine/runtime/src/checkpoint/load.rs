@@ -117,6 +117,10 @@ fn try_one(
             Err(Doubt::Index(error)) => return Err(error.into()),
         }
     }
+    match orders {
+        Orders::All => state.adopt_set_aside(&head.parked)?,
+        Orders::Open => state.carry_set_aside(&head.parked),
+    }
     if has_twins(ids) {
         return Ok(Err("an order is in it twice: it ended, and a stray copy of its first event began it afresh".into()));
     }

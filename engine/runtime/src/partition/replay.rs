@@ -86,5 +86,5 @@ fn park(state: &mut PartitionState, record: &Record, reason: String) {
         "order parked: its commands are refused until somebody says that the record does not count, or a newer engine reads it"
     );
     let order = record.key.parse::<Uuid>().ok().and_then(|id| state.open.remove(&id));
-    state.parked.insert(record.key.clone(), Parked::new(record.offset, reason, order));
+    state.parked.insert(record.key.clone(), Parked::new(record, reason, order));
 }

@@ -12,7 +12,11 @@ use crate::read::store_refusal;
 /// List orders that need attention
 ///
 /// Failed, overdue, or waiting for a decision nobody has made, the one that has waited longest first: the
-/// orders with an open gap at `/mes/v1/gaps`, as a seller sees orders. `gaps` names the causes.
+/// orders with an open gap at `/mes/v1/gaps`, as a seller sees orders, and those of which a message does not arrive at
+/// their partner. `gaps` names the causes. What is no order's is at `/mes/v1/gaps` alone: parcels nobody knows
+/// (`?cause=unknown_parcel`), partners' endpoints that are disabled while messages wait (`?cause=webhook_undelivered`),
+/// read models that are behind (`?cause=projection_behind`); so are orders set aside (`?cause=unreadable_record`) and
+/// orders whose engine is silent (`?cause=no_engine`).
 #[utoipa::path(
     get, path = "/crm/v1/attention", operation_id = "crm_attention", tag = TAG, security(("staff" = [])),
     params(CrmFilter),

@@ -30,8 +30,9 @@ pub(crate) struct Gaps {
 /// List the gaps
 ///
 /// What does not move in time or got lost, oldest first: the order, where it stands, since when, who has
-/// it, what was expected by when, and in `allowed` what the caller may do about it. Closed gaps stay listed for as
-/// long as the policy says.
+/// it, what was expected by when, and in `allowed` what the caller may do about it. Among them what is no order's: parcels
+/// nobody knows, partners' endpoints that take nothing, read models that are behind. Closed gaps stay listed for as long
+/// as the policy says.
 #[utoipa::path(
     get, path = "/mes/v1/gaps", operation_id = "mes_gaps", tag = TAG, security(("staff" = [])),
     params(GapFilter),

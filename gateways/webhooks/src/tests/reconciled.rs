@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::bed::{Bed, NOW, STEPS, each, life, order_id};
 use crate::housekeeping::{Retention, prune};
-use crate::reconcile::{Missing, Reconciled, Told, reconcile};
+use crate::reconcile::{Missing, Reconciled, Told, kept_after, reconcile};
 use crate::{LATE_MS, Resend, Wish, undelivered};
 
 /// What the lives of these orders show, as an auditor works it out: each order alone in its partition's places.
@@ -64,6 +64,33 @@ async fn a_message_that_nobody_will_send_is_missing_and_no_other() {
         let found = reconcile(&bed.store, &told).await.unwrap();
         assert_eq!(found, Reconciled { pending: 3, ..Reconciled::default() }, "nothing is due to an endpoint that is gone");
         bed.endpoints.delete("north", late).await.unwrap();
+    })
+    .await;
+}
+
+/// The other way round: all there are, once, in pages of any size.
+#[tokio::test]
+async fn what_is_kept_is_listed_to_its_end() {
+    each("kept", async |bed| {
+        bed.endpoint("north", &[]).await;
+        bed.endpoint("north", &["order.held"]).await;
+        for number in 0..3 {
+            (0..STEPS).flat_map(|nth| life("north", number, nth, NOW)).for_each(|event| bed.append(&event));
+        }
+        bed.read().await;
+        for limit in [1, 5, 1000] {
+            let (mut last, mut keys) = (None, std::collections::BTreeSet::new());
+            let mut count = 0;
+            loop {
+                let page = kept_after(&bed.store, last.as_ref(), limit).await.unwrap();
+                let Some(end) = page.last().cloned() else { break };
+                assert!(page.iter().all(|kept| kept.partner == "north"));
+                count += page.len();
+                keys.extend(page.into_iter().map(|kept| (kept.endpoint_id, kept.event_id)));
+                last = Some(end);
+            }
+            assert_eq!((count, keys.len()), (3 * STEPS + 3, 3 * STEPS + 3), "pages of {limit}");
+        }
     })
     .await;
 }
