@@ -6,8 +6,7 @@
 
 use atelier_domain::Order;
 use atelier_log::Record;
-use atelier_schemas::{EventData, Happened};
-use uuid::Uuid;
+use atelier_schemas::{EventData, Happened, order_of_key};
 
 use super::PartitionState;
 use super::replay::replay;
@@ -68,7 +67,7 @@ pub(super) fn reopen(state: &mut PartitionState, key: &str, offsets: &[u64]) -> 
     if !offsets.contains(&before.offset) {
         return Ok(Err(format!("record {} cannot be read either: {}", before.offset, before.reason)));
     }
-    let Ok(id) = key.parse::<Uuid>() else {
+    let Some(id) = order_of_key(key) else {
         return Ok(Err("the record's key is not an order id".into()));
     };
     state.parked.remove(key);

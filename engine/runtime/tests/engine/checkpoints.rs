@@ -164,6 +164,24 @@ fn a_stray_record_under_no_orders_key_stops_no_order_and_no_checkpoint() {
     same(&all.state, &tail.state, &ids);
 }
 
+/// An order has one key. Under another spelling of its id nothing is ever decided, so nothing may be taken from the order.
+#[test]
+fn a_stray_record_under_another_spelling_of_an_orders_key_stops_no_order_and_no_checkpoint() {
+    let (bed, store, ids) = some_checkpoints(3);
+    let before = restored(&bed, None);
+    let order = ids[2];
+    for key in [order.to_string().to_uppercase(), order.as_simple().to_string(), order.as_urn().to_string(), order.as_braced().to_string()]
+    {
+        assert_ne!(key, order.to_string());
+        write(&bed, &key, b"no event".to_vec());
+    }
+    made(&bed, &store);
+    let (all, tail) = (restored(&bed, None), restored(&bed, Some(&store)));
+    assert_eq!((tail.events, all.state.parked().count()), (0, 0));
+    same(&before.state, &all.state, &ids);
+    same(&all.state, &tail.state, &ids);
+}
+
 #[test]
 fn a_stray_record_of_an_order_of_another_partition_stops_no_order_and_no_checkpoint() {
     let (bed, store) = (Bed::idle(2), InMemory::default());
