@@ -363,6 +363,36 @@ async fn an_engine_that_writes_and_says_nothing_of_the_order_has_its_reasons() {
     runner.drain().await;
 }
 
+/// What an order missed is old when it comes back, and no sign that its engine has been silent since.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_comes_back_takes_no_sign_of_life_from_its_partition() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let (mut aside, mut late, mut other) = (Order::new(1), Order::new(2), Order::new(3));
+        append_all(&log, &to_the_works(1, &mut aside)[..3]).await;
+        append_raw(&log, aside.id, &aside.id.to_string(), b"no frame".to_vec()).await;
+        aside.version = 3;
+        let mut skipped = aside.also(EventData::RecordsSkipped { offsets: vec![3], reason: "a broken disk".into() });
+        skipped.after.due = None;
+        append(&log, &skipped).await;
+        let mut first = to_the_works(2, &mut late).remove(0);
+        let due = skipped.time + 1000;
+        first.after.due = Some(due);
+        append(&log, &first).await;
+        // By then an engine was there, and said nothing of the late order.
+        let mut foreign = to_the_works(3, &mut other).remove(0);
+        (foreign.time, foreign.after.due) = (due + GRACE_MS, None);
+        append(&log, &foreign).await;
+        // In one batch: the order comes back after all of it has been applied.
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        assert_eq!(queries.parked(&ParkedFilter::default()).await.unwrap().items, [], "{}", bed.name);
+        let look = Found { now: due + GRACE_MS * 10, limit: LIMIT, ..Found::default() };
+        assert_eq!(queries.open_gaps(&look).await.unwrap().get(&Cause::NoEngine), None, "{}", bed.name);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_gaps_go_when_they_are_old_and_open_ones_stay() {
     for bed in Bed::both() {
