@@ -157,13 +157,19 @@ impl PartitionState {
         self.open.capacity() * entry + self.open.values().map(|order| order.size_bytes() + timer).sum::<usize>()
     }
 
-    /// Takes over an order of a checkpoint. Deadlines are left for [`Self::arm`].
+    /// Takes over an order of a checkpoint, the open ones first. Deadlines are left for [`Self::arm`].
     pub(crate) fn adopt(&mut self, id: Uuid, order: Order) -> Result<(), closed::Error> {
-        if order.status().is_final() {
-            return self.closed.insert(id, order);
+        if !order.status().is_final() {
+            self.open.insert(id, Box::new(order));
+        } else if !self.open.contains_key(&id) {
+            self.closed.insert(id, order)?;
         }
-        self.open.insert(id, Box::new(order));
         Ok(())
+    }
+
+    /// How many orders there are, open and ended, each counted once.
+    pub(crate) fn orders(&self) -> Result<u64, closed::Error> {
+        Ok(self.open.len() as u64 + self.closed.distinct()?)
     }
 
     /// The open orders, in no order.
