@@ -11,7 +11,7 @@ use crate::{Error, Queries};
 
 /// Marks the cursors of this list.
 const LIST: &str = "s";
-/// Between the parts of a cursor; no key or model has one.
+/// Between the parts of a cursor. A key may have one too; it comes last, and what is left after two of them is the key.
 const PART: char = '\n';
 
 /// An order a read model set aside because one of its records could not be understood.

@@ -22,7 +22,7 @@ pub use event::{After, AfterOf, Event, EventData, EventOf, Happened};
 pub use outcome::{Outcome, OutcomeOf, OutcomeResult, OutcomeResultOf};
 pub use parts::{Actor, Customer, Item, Measures, Model, Money, Quote, QuoteLine, Replayed, Word};
 pub use pricing_job::PricingJob;
-pub use topic::{Topic, murmur2, partition_of};
+pub use topic::{Topic, murmur2, order_of_key, partition_of};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type TimeMs = i64;

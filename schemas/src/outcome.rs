@@ -18,10 +18,10 @@ pub struct OutcomeOf<W> {
     /// The command answered.
     #[serde(with = "uuid::serde::hyphenated")]
     pub command_id: Uuid,
-    /// The order asked about.
+    /// The order asked about: the key of the record, nil where that is no order id.
     #[serde(with = "uuid::serde::hyphenated")]
     pub order_id: Uuid,
-    /// Type of the command.
+    /// Type of the command; empty where the record is no command.
     #[serde(rename = "type")]
     pub type_name: String,
     /// Offset of the command in its partition of `orders.commands`.
@@ -63,7 +63,7 @@ union! {
         },
         Refused {
             /// `unknown_order`, `not_allowed`, `held`, `version`, `invalid`, `key_reused`, `stale_attempt`,
-            /// `not_holder`, `forbidden`, `sandbox_order`, `live_order`, `too_large`, `unreadable`, `parked`.
+            /// `not_holder`, `forbidden`, `sandbox_order`, `live_order`, `too_large`, `unreadable`, `parked`, `not_parked`.
             code: W,
             /// What happened, for people.
             detail: String,

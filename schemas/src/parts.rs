@@ -19,7 +19,7 @@ pub struct Replayed {
 /// Who asked. `name` is a staff name, worker id, partner id or channel; never a customer's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// customer, partner, operator, seller, admin, worker, carrier or engine.
+    /// customer, partner, sandbox, operator, seller, admin, worker, carrier or engine.
     pub role: String,
     /// Who, within the role.
     pub name: String,

@@ -43,6 +43,21 @@ pub fn partition_of(order_id: &Uuid, partitions: u32) -> u32 {
     (murmur2(key.as_bytes()) & 0x7fff_ffff) % partitions
 }
 
+/// The order a record with this key is about; `None` where it is none. Only the text that is written counts, lower case and
+/// with hyphens: under any other spelling an order would lie elsewhere, and be looked up in vain.
+///
+/// # Examples
+/// ```
+/// use atelier_schemas::order_of_key;
+/// let key = "0190a5f2-6f3e-7c4a-9b1d-2e8f4a6c8d10";
+/// assert_eq!(order_of_key(key), key.parse().ok());
+/// assert_eq!(order_of_key(&key.to_uppercase()), None);
+/// ```
+pub fn order_of_key(key: &str) -> Option<Uuid> {
+    let id = Uuid::try_parse(key).ok()?;
+    (key == id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())).then_some(id)
+}
+
 /// MurmurHash2 with Kafka's seed, as in `org.apache.kafka.common.utils.Utils.murmur2`.
 pub fn murmur2(data: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;

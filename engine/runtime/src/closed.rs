@@ -37,6 +37,7 @@ pub(crate) struct ClosedOrders {
     /// Made with the first write: most partitions are restored without one.
     database: Option<Database>,
     buffer: HashMap<Uuid, Order>,
+    /// In the file, each counted once.
     stored: u64,
     writes: u32,
     // Its drop removes the file; after the database that has it open.
@@ -85,9 +86,19 @@ impl ClosedOrders {
         Ok(None)
     }
 
-    /// How many there are.
+    /// How many there are. One that was inserted again since the last write counts twice; see [`Self::distinct`].
     pub(crate) fn len(&self) -> u64 {
         self.stored + self.buffer.len() as u64
+    }
+
+    /// How many orders there are, each counted once however often it was inserted.
+    pub(crate) fn distinct(&self) -> Result<u64, Error> {
+        let Some(written) = &self.written else { return Ok(self.len()) };
+        let mut distinct = self.stored;
+        for id in self.buffer.keys() {
+            distinct += u64::from(written.get(id.as_u128())?.is_none());
+        }
+        Ok(distinct)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -101,6 +112,7 @@ impl ClosedOrders {
         self.writes += 1;
         let durability = if self.writes.is_multiple_of(SETTLE_EVERY) { Durability::Immediate } else { Durability::None };
         transaction.set_durability(durability)?;
+        let mut new = 0;
         {
             let mut table = transaction.open_table(ORDERS)?;
             // In the order of the keys: neighbours share pages.
@@ -108,12 +120,12 @@ impl ClosedOrders {
             orders.sort_unstable_by_key(|(id, _)| **id);
             for (id, order) in orders {
                 let bytes = postcard::to_stdvec(order).map_err(|error| Error(error.to_string()))?;
-                table.insert(id.as_u128(), bytes.as_slice())?;
+                new += u64::from(table.insert(id.as_u128(), bytes.as_slice())?.is_none());
             }
         }
         transaction.commit()?;
         self.written = Some(database.begin_read()?.open_table(ORDERS)?);
-        self.stored += self.buffer.len() as u64;
+        self.stored += new;
         self.buffer.clear();
         Ok(())
     }
@@ -121,4 +133,31 @@ impl ClosedOrders {
 
 fn decoded(bytes: &[u8]) -> Result<Order, Error> {
     postcard::from_bytes(bytes).map_err(|error| Error(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_domain::testing::Scenario;
+
+    use super::*;
+
+    #[test]
+    fn an_order_that_is_inserted_again_is_one_order() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut closed = ClosedOrders::create(folder.path()).expect("an index");
+        let order = Scenario::created().order.expect("it was created");
+        let insert = |closed: &mut ClosedOrders, numbers: std::ops::Range<u64>| {
+            for number in numbers {
+                closed.insert(Uuid::from_u128(number.into()), order.clone()).expect("inserted");
+            }
+            closed.distinct().expect("counted")
+        };
+        assert_eq!(insert(&mut closed, 0..10), 10);
+        assert_eq!(insert(&mut closed, 0..10), 10, "both wait");
+        let many = 2 * BUFFER as u64;
+        assert_eq!(insert(&mut closed, 0..many), many, "one of the two is written");
+        assert_eq!(insert(&mut closed, 0..many), many, "both are written");
+        assert_eq!(insert(&mut closed, 5..6), many, "one is written, the other waits");
+        assert_eq!(insert(&mut closed, many..many + 1), many + 1);
+    }
 }

@@ -8,7 +8,7 @@ use atelier_store::{Row, Table, Transaction, Value};
 use uuid::Uuid;
 
 use super::cause::{Cause, causes};
-use super::row::{GAPS, ORDERS, Open, OrderRow, PARTITIONS};
+use super::row::{GAPS, ORDERS, Open, OrderRow};
 use crate::runner::{EventModel, New, Place};
 use crate::{Error, Model, SANDBOX};
 
@@ -20,7 +20,7 @@ pub(crate) struct Gaps;
 pub(crate) struct Changed {
     /// Gaps, as they are after the last event of the batch.
     gaps: BTreeMap<Uuid, Vec<Value>>,
-    /// When the last event of a partition was written.
+    /// When the latest event of a partition was written.
     last_at: BTreeMap<u32, TimeMs>,
 }
 
@@ -80,7 +80,8 @@ impl EventModel for Gaps {
         }
         advance(row, event);
         row.log_partition = place.partition;
-        changed.last_at.insert(place.partition, event.time);
+        let last_at = changed.last_at.entry(place.partition).or_insert(event.time);
+        *last_at = event.time.max(*last_at);
         for cause in now {
             if row.open.iter().all(|gap| gap.cause != cause) {
                 row.open.push(opened(row, cause, event));
@@ -92,9 +93,14 @@ impl EventModel for Gaps {
     }
 
     async fn write_extra(transaction: &mut Transaction, changed: Changed) -> Result<(), Error> {
+        // The events of an order that comes back are older than what the partition's engine has written since.
+        const SEEN: &str = "INSERT INTO gap_partitions (log_partition, last_at) VALUES ($1, $2) ON CONFLICT (log_partition) DO UPDATE SET \
+            last_at = CASE WHEN gap_partitions.last_at > excluded.last_at THEN gap_partitions.last_at ELSE excluded.last_at END";
         GAPS.write(transaction, changed.gaps.into_values().collect()).await?;
-        let last_at = changed.last_at.into_iter().map(|(partition, at)| vec![i64::from(partition).into(), at.into()]);
-        Ok(PARTITIONS.write(transaction, last_at.collect()).await?)
+        for (partition, at) in changed.last_at {
+            transaction.execute(SEEN, [i64::from(partition).into(), at.into()]).await?;
+        }
+        Ok(())
     }
 }
 

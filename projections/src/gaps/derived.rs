@@ -10,7 +10,7 @@ use atelier_store::{Columns, Select, Value};
 use uuid::Uuid;
 
 use super::Cause;
-use super::view::Gap;
+use super::view::{Gap, GapFilter};
 use crate::page::Cursor;
 use crate::show::rfc3339;
 use crate::{Error, Model, Store};
@@ -206,20 +206,31 @@ pub(super) async fn of_undelivered(store: &Store, undelivered: &[Undelivered]) -
     Ok(gaps.collect())
 }
 
-/// One gap per key, whichever read models have set it aside: those behind `after` in the order of the list, more than
-/// `wanted` of them where there are.
-pub(super) async fn of_parked(store: &Store, after: Option<Cursor>, wanted: usize) -> Result<Vec<(Cursor, Gap)>, Error> {
-    const KEYS: &str = "SELECT record_key, MIN(parked_at) FROM parked GROUP BY record_key";
+/// One gap per key, whichever read models have set it aside: those the filter lets through and that come behind `after` in
+/// the order of the list, more than `wanted` of them where there are. The filter's holder is not looked at: nobody has them.
+pub(super) async fn of_parked(
+    store: &Store,
+    filter: &GapFilter,
+    after: Option<Cursor>,
+    wanted: usize,
+) -> Result<Vec<(Cursor, Gap)>, Error> {
+    const KEYS: &str = "SELECT p.record_key, MIN(p.parked_at) \
+        FROM parked p LEFT JOIN gap_orders o ON o.order_id = p.record_key WHERE 1 = 1";
     let mut found: Vec<(Cursor, Gap)> = Vec::new();
     // Among keys of the same time the list goes by the ids of the gaps, so all of them are read before one is given out.
     let mut read: Option<(i64, String)> = after.map(|after| (after.rank.saturating_sub(1), String::new()));
     loop {
-        let mut select = Select::text(KEYS);
+        let mut select = Select::text(KEYS)
+            .when(" AND p.record_key = ?", filter.order.map(Value::from))
+            .when(" AND o.status = ?", filter.status.map(|status| status.as_str().into()))
+            .when(" AND o.channel = ?", filter.channel.map(|channel| channel.as_str().into()))
+            .push(" GROUP BY p.record_key HAVING 1 = 1", [])
+            .when(" AND MIN(p.parked_at) < ?", filter.opened_before.map(Value::from));
         if let Some((at, key)) = read.take() {
             let behind = [at.into(), at.into(), key.as_str().into()];
-            select = select.push(" HAVING MIN(parked_at) > ? OR (MIN(parked_at) = ? AND record_key > ?)", behind);
+            select = select.push(" AND (MIN(p.parked_at) > ? OR (MIN(p.parked_at) = ? AND p.record_key > ?))", behind);
         }
-        let rows = select.push(" ORDER BY MIN(parked_at), record_key LIMIT ?", [KEYS_AT_ONCE.into()]).all(store.db()).await?;
+        let rows = select.push(" ORDER BY MIN(p.parked_at), p.record_key LIMIT ?", [KEYS_AT_ONCE.into()]).all(store.db()).await?;
         let mut keys = Vec::new();
         for row in &rows {
             let mut columns = Columns::of(row);

@@ -99,11 +99,9 @@ impl Queries {
         if filter.state == GapState::Closed {
             return Ok(found);
         }
-        if filter.asks_for(Cause::UnreadableRecord) {
-            // Where a filter may leave most of them out, all have to be looked at.
-            let narrow = filter.holder.is_some() || filter.status.is_some() || filter.channel.is_some() || filter.order.is_some();
-            let wanted = if narrow { usize::MAX } else { limit };
-            found.extend(of_parked(&self.store, after, wanted).await?);
+        // Nobody has an order that was set aside.
+        if filter.asks_for(Cause::UnreadableRecord) && filter.holder.is_none() {
+            found.extend(of_parked(&self.store, filter, after, limit).await?);
         }
         if filter.asks_for(Cause::ProjectionBehind) {
             found.extend(of_behind(&besides.behind));

@@ -1,4 +1,4 @@
-//! Rows of `gap_orders`, `gap_partitions` and `gaps`.
+//! Rows of `gap_orders` and `gaps`.
 
 use atelier_schemas::TimeMs;
 use atelier_store::{Columns, Conflict, Row, Table, Value};
@@ -32,9 +32,6 @@ pub(super) static GAPS: Table = Table::new(
     1,
     Conflict::Replace,
 );
-
-/// When the engine of each partition last wrote an event.
-pub(super) static PARTITIONS: Table = Table::new("gap_partitions", &["log_partition", "last_at"], 1, Conflict::Replace);
 
 /// An order as the ledger needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]

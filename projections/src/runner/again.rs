@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_log::{Log, Partition, Record};
+use tokio::time::Instant;
 
+use super::Backoff;
 use super::commit::{Committed, Committer, ReadModel};
 use super::parking;
 use super::source::{Decoded, decoded};
@@ -18,19 +20,68 @@ use crate::Error;
 const RECORDS_LIMIT: usize = 10_000;
 const CHUNK: usize = 1000;
 const POLL: Duration = Duration::from_millis(100);
+/// Between two tries of what could not be written. Each reads the log again from where the order was set aside, which is
+/// ever more of it: a runner that another one is always faster than must not do so for every chunk.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Keys of orders set aside that are to be tried again, and when.
+pub(super) struct Again {
+    keys: HashSet<String>,
+    /// `None`: at once.
+    not_before: Option<Instant>,
+    pauses: Backoff,
+}
+
+impl Default for Again {
+    fn default() -> Self {
+        Self { keys: HashSet::new(), not_before: None, pauses: Backoff::between(FIRST_PAUSE, LONGEST_PAUSE) }
+    }
+}
+
+impl Again {
+    /// These too, and at once: something has been said of them.
+    pub(super) fn add(&mut self, keys: impl IntoIterator<Item = String>) {
+        for key in keys {
+            self.keys.insert(key);
+            self.not_before = None;
+        }
+    }
+
+    /// Whether it is time to try them.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.keys.is_empty() && self.not_before.is_none_or(|at| now >= at)
+    }
+
+    /// They are tried at `now`: not again before a pause, should that fail.
+    fn tried(&mut self, now: Instant) {
+        self.not_before = Some(now + self.pauses.pause());
+    }
+
+    /// Only these are left.
+    fn left(&mut self, keys: HashSet<String>) {
+        if keys.is_empty() {
+            *self = Self::default();
+        }
+        self.keys = keys;
+    }
+}
 
 impl<R: ReadModel> Committer<R> {
     /// All orders of the model that are set aside are to be tried again.
     pub(super) async fn try_all_again(&mut self) -> Result<(), Error> {
-        self.again = parking::places(self.store.db(), R::MODEL).await?.into_keys().collect();
+        self.again.add(parking::places(self.store.db(), R::MODEL).await?.into_keys());
         Ok(())
     }
 
-    /// Tries the orders that are to be tried again. What cannot be written now is tried at the next call.
-    pub(super) async fn try_again(&mut self, log: &Arc<dyn Log>) -> Result<(), Error> {
+    /// Tries the orders that are to be tried again, and says whether anything was written. What cannot be written now
+    /// stays to be tried.
+    pub(super) async fn try_again(&mut self, log: &Arc<dyn Log>) -> Result<bool, Error> {
+        self.again.tried(Instant::now());
         let aside = parking::places(self.store.db(), R::MODEL).await?;
-        let keys: HashSet<String> = self.again.iter().filter(|key| aside.contains_key(*key)).cloned().collect();
-        let mut later = Vec::new();
+        let keys: HashSet<String> = self.again.keys.iter().filter(|key| aside.contains_key(*key)).cloned().collect();
+        let mut written = false;
+        let mut later = HashSet::new();
         let mut from: HashMap<Partition, u64> = HashMap::new();
         for (partition, offset) in keys.iter().filter_map(|key| aside.get(key)) {
             let first = from.entry(*partition).or_insert(*offset);
@@ -46,16 +97,19 @@ impl<R: ReadModel> Committer<R> {
                 let since = aside.get(&key).map_or(0, |at| at.1);
                 let records: Vec<Decoded<R::Body>> = records.into_iter().filter(|record| record.offset >= since).map(decoded).collect();
                 match self.bring_back(partition, &key, records).await {
+                    Ok(Committed::Done) => written = true,
                     // Where the database refuses what it missed it stays set aside.
-                    Ok(Committed::Done) | Err(Error::Refused(_)) => {}
+                    Err(Error::Refused(_)) => {}
                     // Another runner has moved on meanwhile, and not brought this order back.
-                    Ok(Committed::Moved) => later.push(key),
+                    Ok(Committed::Moved) => {
+                        later.insert(key);
+                    }
                     Err(error) => return Err(error),
                 }
             }
         }
-        self.again = later;
-        Ok(())
+        self.again.left(later);
+        Ok(written)
     }
 
     /// Applies what an order missed; where that is not to be understood either, the order is set aside anew.
@@ -104,4 +158,39 @@ fn missed(
     }
     missed.retain(|_, records| records.len() <= RECORDS_LIMIT);
     Ok(missed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_tried_after_ever_longer_pauses() {
+        let mut again = Again::default();
+        let mut now = Instant::now();
+        assert!(!again.is_due(now), "there is nothing to try");
+        again.add(["one".to_owned()]);
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            assert!(again.is_due(now));
+            again.tried(now);
+            again.left(again.keys.clone());
+            let not_before = again.not_before.expect("a pause");
+            assert!(!again.is_due(not_before - Duration::from_millis(1)));
+            pauses.push((not_before - now).as_millis());
+            now = not_before;
+        }
+        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        again.tried(now);
+        again.add([]);
+        assert!(!again.is_due(now), "nothing has been said of any");
+        again.add(["one".to_owned()]);
+        assert!(again.is_due(now));
+        // Once nothing is left the next one begins with a short pause.
+        again.left(HashSet::new());
+        again.add(["three".to_owned()]);
+        assert!(again.is_due(now));
+        again.tried(now);
+        assert!(again.is_due(now + FIRST_PAUSE));
+    }
 }

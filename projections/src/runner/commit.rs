@@ -8,6 +8,7 @@ use atelier_schemas::Framed;
 use atelier_store::{Columns, Select, Transaction};
 
 use super::Positions;
+use super::again::Again;
 use super::source::Decoded;
 use crate::{Error, Metrics, Model, Store};
 
@@ -96,7 +97,7 @@ pub(super) struct Committer<R: ReadModel> {
     /// The offsets as they are in the store.
     pub(super) stored: Positions,
     /// Orders set aside that are to be tried again.
-    pub(super) again: Vec<String>,
+    pub(super) again: Again,
 }
 
 impl<R: ReadModel> Committer<R> {
@@ -145,7 +146,7 @@ impl<R: ReadModel> Committer<R> {
         self.model.committed();
         self.stored = next.to_vec();
         applied.tell(R::MODEL, &self.metrics);
-        self.again.extend(applied.again);
+        self.again.add(applied.again);
         Ok(Committed::Done)
     }
 }

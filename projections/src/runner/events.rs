@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 
 use atelier_domain::{Stage, Status};
-use atelier_schemas::{Customer, Event, EventData, Item, TimeMs};
+use atelier_schemas::{Customer, Event, EventData, Item, TimeMs, order_of_key};
 use atelier_store::{Columns, Row, Table, Transaction, Value};
 use uuid::Uuid;
 
@@ -87,7 +87,7 @@ impl<M: EventModel> ReadModel for Events<M> {
         let mut touched = HashSet::new();
         let mut skipped: BTreeMap<&str, i64> = BTreeMap::new();
         for record in records {
-            let key = Uuid::parse_str(&record.key).ok();
+            let key = order_of_key(&record.key);
             if key.is_some_and(|id| matches!(self.staged.get(&id), Some(Entry::Parked))) {
                 *skipped.entry(&record.key).or_default() += 1;
                 applied.skipped += 1;
@@ -152,7 +152,7 @@ impl<M: EventModel> Events<M> {
     /// Brings what is known of the records' orders into `staged`.
     async fn load(&mut self, transaction: &mut Transaction, records: &[Decoded<Event>]) -> Result<(), Error> {
         let mut missing = Vec::new();
-        for id in records.iter().filter_map(|record| Uuid::parse_str(&record.key).ok()) {
+        for id in records.iter().filter_map(|record| order_of_key(&record.key)) {
             if self.staged.contains_key(&id) {
                 continue;
             }
@@ -178,7 +178,7 @@ impl<M: EventModel> Events<M> {
             for row in PARKED.read(transaction, &missing).await? {
                 let mut columns = Columns::of(&row);
                 let (key, model) = (columns.text()?, columns.text()?);
-                if let (Ok(id), true) = (Uuid::parse_str(&key), model == M::MODEL.as_str()) {
+                if let (Some(id), true) = (order_of_key(&key), model == M::MODEL.as_str()) {
                     self.staged.insert(id, Entry::Parked);
                 }
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use atelier_log::{Log, Partition};
 
 use super::Events;
+use super::again::Again;
 use super::batch::Batch;
 use super::commit::{Committed, Committer, ReadModel};
 use super::source::decoded;
@@ -40,7 +41,7 @@ impl Feed {
     /// A feed of `model` from `log` into `store`.
     pub fn new(store: Store, log: Arc<dyn Log>, model: Model, metrics: Metrics) -> Self {
         fn hand<R: ReadModel>(store: Store, log: Arc<dyn Log>, metrics: Metrics, model: R) -> Box<dyn Hand> {
-            Box::new(Held { log, committer: Committer { store, metrics, model, stored: Vec::new(), again: Vec::new() }, batch: None })
+            Box::new(Held { log, committer: Committer { store, metrics, model, stored: Vec::new(), again: Again::default() }, batch: None })
         }
         let hand = match model {
             Model::Shop => hand(store, log, metrics, Events::<Shop>::default()),

@@ -12,7 +12,7 @@
 //! A record that cannot be understood, or that leaves a gap in its order's versions, parks its order for
 //! this model: noted in `parked`, logged, counted; the order's later records are counted and passed
 //! over; everybody else's go on. It is tried again ([`again`]) when the model starts, and when an event says
-//! which of its records do not count.
+//! which of its records do not count; after pauses, while another process is faster.
 //!
 //! Limits, per model: 9,000 records in a transaction, nine chunks of 1,000 read ahead, 16,384 rows
 //! remembered. At the limit reading waits; the log keeps what is not read.
@@ -59,19 +59,22 @@ pub(crate) type Positions = Vec<u64>;
 /// Pauses between attempts of something that is away.
 struct Backoff {
     next: Duration,
+    longest: Duration,
 }
 
 impl Backoff {
-    const FIRST: Duration = Duration::from_millis(50);
-    const LONGEST: Duration = Duration::from_secs(2);
-
     fn new() -> Self {
-        Self { next: Self::FIRST }
+        Self::between(Duration::from_millis(50), Duration::from_secs(2))
+    }
+
+    /// The first pause and the longest; each is twice the one before.
+    fn between(first: Duration, longest: Duration) -> Self {
+        Self { next: first, longest }
     }
 
     fn pause(&mut self) -> Duration {
         let now = self.next;
-        self.next = (now * 2).min(Self::LONGEST);
+        self.next = (now * 2).min(self.longest);
         now
     }
 }

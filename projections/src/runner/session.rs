@@ -8,6 +8,7 @@ use atelier_log::Log;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::again::Again;
 use super::batch::Batch;
 use super::commit::{Committed, Committer, ReadModel};
 use super::source::Source;
@@ -41,7 +42,7 @@ impl Session {
     /// Runs until told to stop.
     pub(super) async fn run<R: ReadModel>(mut self, model: R) {
         let mut committer =
-            Committer { store: self.store.clone(), metrics: self.metrics.clone(), model, stored: Vec::new(), again: Vec::new() };
+            Committer { store: self.store.clone(), metrics: self.metrics.clone(), model, stored: Vec::new(), again: Again::default() };
         let mut begun = false;
         while !*self.stop.borrow() {
             if self.reload(&mut committer).await.is_err() {
@@ -116,9 +117,9 @@ impl Session {
                     Err(Stopped) => return End::Stopped,
                 }
             }
-            if !committer.again.is_empty() {
+            if committer.again.is_due(Instant::now()) {
                 match committer.try_again(&self.log).await {
-                    Ok(()) => applied = true,
+                    Ok(written) => applied |= written,
                     Err(error) => tracing::warn!(model = R::MODEL.as_str(), %error, "orders set aside wait to be tried again"),
                 }
             }

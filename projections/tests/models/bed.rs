@@ -59,7 +59,7 @@ impl Bed {
         AnyConnection::connect(&url).await.expect("a connection of the test's own")
     }
 
-    pub(crate) async fn sql(&self, sql: &'static str) {
+    pub(crate) async fn sql(&self, sql: &str) {
         let mut connection = self.connection().await;
         sqlx::raw_sql(sql).execute(&mut connection).await.expect(sql);
         connection.close().await.expect("closed");

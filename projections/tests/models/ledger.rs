@@ -392,6 +392,36 @@ async fn an_engine_that_only_answers_is_there() {
     }
 }
 
+/// What an order missed is old when it comes back, and no sign that its engine has been silent since.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_comes_back_takes_no_sign_of_life_from_its_partition() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let (mut aside, mut late, mut other) = (Order::new(1), Order::new(2), Order::new(3));
+        append_all(&log, &to_the_works(1, &mut aside)[..3]).await;
+        append_raw(&log, aside.id, &aside.id.to_string(), b"no frame".to_vec()).await;
+        aside.version = 3;
+        let mut skipped = aside.also(EventData::RecordsSkipped { offsets: vec![3], reason: "a broken disk".into() });
+        skipped.after.due = None;
+        append(&log, &skipped).await;
+        let mut first = to_the_works(2, &mut late).remove(0);
+        let due = skipped.time + 1000;
+        first.after.due = Some(due);
+        append(&log, &first).await;
+        // By then an engine was there, and said nothing of the late order.
+        let mut foreign = to_the_works(3, &mut other).remove(0);
+        (foreign.time, foreign.after.due) = (due + GRACE_MS, None);
+        append(&log, &foreign).await;
+        // In one batch: the order comes back after all of it has been applied.
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        assert_eq!(queries.parked(&ParkedFilter::default()).await.unwrap().items, [], "{}", bed.name);
+        let look = Found { now: due + GRACE_MS * 10, limit: LIMIT, ..Found::default() };
+        assert_eq!(queries.open_gaps(&look).await.unwrap().get(&Cause::NoEngine), None, "{}", bed.name);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_gaps_go_when_they_are_old_and_open_ones_stay() {
     for bed in Bed::both() {
@@ -425,13 +455,35 @@ async fn what_is_set_aside_is_listed_to_its_end_however_much_it_is() {
         for number in 0..KEYS {
             append_raw(&log, id(7), &format!("stray-{number}"), b"no frame".to_vec()).await;
         }
+        // Behind all of those: what a filter finds is not among the first.
+        log.advance_ms(1000);
+        let (submitted, draft) = (Order::new(901), Order::new(903));
+        append_all(&log, &to_the_works(901, &mut Order::new(901))[..3]).await;
+        append_all(&log, &to_the_works(903, &mut Order::new(903))[..1]).await;
+        for order in [&submitted, &draft] {
+            append_raw(&log, order.id, &order.id.to_string(), b"no frame".to_vec()).await;
+        }
         let store = bed.store().await;
         run_through(&store, &log).await;
         let queries = store.queries();
         let unreadable = GapFilter { cause: Some(Cause::UnreadableRecord), ..GapFilter::default() };
         let gaps = paged(&queries, &unreadable, &Found::default()).await;
-        assert_eq!(gaps.iter().map(|gap| gap.order_id.clone()).collect::<BTreeSet<_>>().len(), KEYS, "{}", bed.name);
-        assert_eq!(gaps.len(), KEYS);
+        assert_eq!(gaps.iter().map(|gap| gap.order_id.clone()).collect::<BTreeSet<_>>().len(), KEYS + 2, "{}", bed.name);
+        assert_eq!(gaps.len(), KEYS + 2);
+        let base = || unreadable.clone();
+        let by_filter: [(GapFilter, &[Uuid]); 6] = [
+            (GapFilter { order: Some(draft.id), ..base() }, &[draft.id]),
+            (GapFilter { status: Some(Status::Submitted), ..base() }, &[submitted.id]),
+            (GapFilter { channel: Some(Channel::Partner), ..base() }, &[draft.id]),
+            (GapFilter { channel: Some(Channel::Partner), status: Some(Status::Submitted), ..base() }, &[]),
+            (GapFilter { channel: Some(Channel::Shop), opened_before: Some(crate::script::START_MS + 1000), ..base() }, &[]),
+            (GapFilter { holder: Some("vera".into()), ..base() }, &[]),
+        ];
+        for (filter, wanted) in by_filter {
+            let found = paged(&queries, &filter, &Found::default()).await;
+            let found: Vec<Uuid> = found.iter().map(|gap| gap.order_id.as_ref().unwrap().parse().unwrap()).collect();
+            assert_eq!(found, wanted, "{filter:?} on {}", bed.name);
+        }
 
         let mut filter = ParkedFilter { limit: Some(200), ..ParkedFilter::default() };
         let mut seen = BTreeSet::new();
@@ -449,7 +501,7 @@ async fn what_is_set_aside_is_listed_to_its_end_however_much_it_is() {
             }
         }
         // Every model of orders has set each aside.
-        assert_eq!((seen.len(), pages), (KEYS * 6, (KEYS * 6).div_ceil(200)), "{}", bed.name);
+        assert_eq!((seen.len(), pages), ((KEYS + 2) * 6, ((KEYS + 2) * 6).div_ceil(200)), "{}", bed.name);
         let of_one = ParkedFilter { model: Some("crm".into()), ..ParkedFilter::default() };
         assert!(queries.parked(&of_one).await.unwrap().items.iter().all(|parked| parked.model == "crm"));
         let wrong = ParkedFilter { cursor: Some("q1234".into()), ..ParkedFilter::default() };

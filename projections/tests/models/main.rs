@@ -15,5 +15,6 @@ mod poison;
 mod restart;
 mod sandbox;
 mod script;
+mod upgrade;
 mod views;
 mod waiting;

@@ -74,6 +74,10 @@ async fn keys_that_are_no_order_ids_harm_nobody() {
         append_raw(&log, order.id, "not an id", vec![]).await;
         append_raw(&log, order.id, "nul\0key", vec![0xC3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8, 9]).await;
         append_raw(&log, order.id, &id(2).to_string(), life[1].encode()).await;
+        // The order under other spellings of its key: nobody looks for it there.
+        let (upper, simple) = (order.id.to_string().to_uppercase(), order.id.as_simple().to_string());
+        append_raw(&log, order.id, &upper, life[1].encode()).await;
+        append_raw(&log, order.id, &simple, b"no frame".to_vec()).await;
         append_all(&log, &life[1..]).await;
         let store = bed.store().await;
         run_through(&store, &log).await;
@@ -83,7 +87,8 @@ async fn keys_that_are_no_order_ids_harm_nobody() {
         let mut of_shop: Vec<_> =
             parked.iter().filter(|parked| parked.model == "shop").map(|parked| (parked.order_id.clone(), parked.skipped)).collect();
         of_shop.sort();
-        let mut wanted = vec![("not an id".to_owned(), 1), ("nul\u{fffd}key".to_owned(), 0), (id(2).to_string(), 0)];
+        let mut wanted =
+            vec![("not an id".to_owned(), 1), ("nul\u{fffd}key".to_owned(), 0), (id(2).to_string(), 0), (upper, 0), (simple, 0)];
         wanted.sort();
         assert_eq!(of_shop, wanted);
         dumps.push(bed.dump().await);

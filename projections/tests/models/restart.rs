@@ -1,11 +1,16 @@
 //! Offsets and rows move together: across restarts, and with several runners at once.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
 use atelier_log::memory::Memory;
-use atelier_projections::Model;
-use atelier_schemas::Event;
+use atelier_log::{Appending, Log, Membership, NewRecord, Owner, Partition, Reader, Subscription};
+use atelier_projections::{Feed, Metrics, Model, Runner};
+use atelier_schemas::{Event, Topic};
+use tokio::runtime::Handle;
 
 use crate::bed::{Bed, assert_same, run, run_through, settle, until};
-use crate::script::{Order, append, append_all, many, to_the_customer, to_the_works};
+use crate::script::{Order, append, append_all, append_raw, many, to_the_customer, to_the_works};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_goes_on_where_the_last_one_ended() {
@@ -91,4 +96,80 @@ async fn lost_transactions_are_applied_again() {
         until("the rows are back", || async { bed.dump().await == before }).await;
         runner.drain().await;
     }
+}
+
+/// A log in which something is written and applied by somebody else whenever the records from `at` are read again.
+struct Overtaken {
+    log: Memory,
+    at: u64,
+    other: Mutex<Feed>,
+    runtime: Handle,
+    times: AtomicU32,
+}
+
+impl Log for Overtaken {
+    fn partitions(&self) -> u32 {
+        self.log.partitions()
+    }
+
+    fn max_payload_bytes(&self) -> usize {
+        self.log.max_payload_bytes()
+    }
+
+    fn append(&self, topic: Topic, partition: Partition, record: NewRecord) -> Appending {
+        self.log.append(topic, partition, record)
+    }
+
+    fn own(&self, membership: Membership) -> Result<Box<dyn Owner>, atelier_log::Error> {
+        self.log.own(membership)
+    }
+
+    fn read(&self, topic: Topic, from: &[(Partition, u64)]) -> Result<Box<dyn Reader>, atelier_log::Error> {
+        if from == [(0, self.at)] {
+            let number = 1000 + self.times.fetch_add(1, Ordering::SeqCst);
+            let mut other = self.other.lock().unwrap();
+            self.runtime.block_on(async {
+                append_all(&self.log, &to_the_works(number, &mut Order::new(number))[..1]).await;
+                other.read(10).await.unwrap();
+                other.commit().await.unwrap();
+            });
+        }
+        self.log.read(topic, from)
+    }
+
+    fn subscribe(&self, topic: Topic, group: &str) -> Result<Box<dyn Subscription>, atelier_log::Error> {
+        self.log.subscribe(topic, group)
+    }
+
+    fn end(&self, topic: Topic, partition: Partition) -> Result<u64, atelier_log::Error> {
+        self.log.end(topic, partition)
+    }
+
+    fn committed(&self, group: &str, partition: Partition) -> Result<u64, atelier_log::Error> {
+        self.log.committed(group, partition)
+    }
+}
+
+/// What an order missed is ever more of the log; a runner that another one is always faster than reads it now and then only.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_order_missed_is_not_read_again_with_every_chunk() {
+    const CHUNKS: u32 = 24;
+    let bed = Bed::sqlite();
+    let log = Memory::new(1);
+    let mut garbled = Order::new(1);
+    append_all(&log, &to_the_works(1, &mut garbled)[..3]).await;
+    append_raw(&log, garbled.id, &garbled.id.to_string(), b"no frame".to_vec()).await;
+    let store = bed.store().await;
+    run_through(&store, &log).await;
+    let other = Mutex::new(Feed::new(store.clone(), Arc::new(log.clone()), Model::Crm, Metrics::default()));
+    let overtaken = Arc::new(Overtaken { log: log.clone(), at: 3, other, runtime: Handle::current(), times: AtomicU32::new(0) });
+    let runner = Runner::start(store, overtaken.clone(), &[Model::Crm], Metrics::default());
+    for number in 0..CHUNKS {
+        append_all(&log, &to_the_works(100 + number, &mut Order::new(100 + number))[..1]).await;
+        settle(&runner, &log).await;
+    }
+    let times = overtaken.times.load(Ordering::SeqCst);
+    // Twelve pauses that double are minutes.
+    assert!((1..=12).contains(&times), "read {times} times in {CHUNKS} chunks");
+    runner.drain().await;
 }

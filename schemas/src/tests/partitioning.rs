@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::{murmur2, partition_of};
+use crate::{murmur2, order_of_key, partition_of};
 
 /// From Apache Kafka's own `UtilsTest.testMurmur2`.
 #[test]
@@ -30,4 +30,22 @@ fn an_order_lies_where_a_java_producer_would_put_it() {
         hit[partition_of(&Uuid::from_u128(n * 0x9e37_79b9_7f4a_7c15), 8) as usize] += 1;
     }
     assert!(hit.iter().all(|hits| (800..1200).contains(hits)), "{hit:?}");
+}
+
+#[test]
+fn an_order_has_one_key() {
+    let order: Uuid = "0190a5f2-6f3e-7c4a-9b1d-2e8f4a6c8d10".parse().unwrap();
+    assert_eq!(order_of_key(&order.to_string()), Some(order));
+    let others = [
+        order.as_simple().to_string(),
+        order.as_urn().to_string(),
+        order.as_braced().to_string(),
+        order.to_string().to_uppercase(),
+        format!(" {order}"),
+        String::new(),
+        "no order at all".to_owned(),
+    ];
+    for other in others {
+        assert_eq!(order_of_key(&other), None, "{other:?}");
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) struct Kept {
     pub(crate) of: Of,
     /// Rounds that are over, from one checkpoint to the next.
     pub(crate) rounds: usize,
+    /// Of these, and of a round that the run could not end: that one is inflicted once more, and counted once more.
     pub(crate) tally: Tally,
 }
 

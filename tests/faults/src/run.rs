@@ -49,23 +49,23 @@ pub fn run(options: &Options) -> Outcome<Tally> {
     let house = House::start(folder.path())?;
     println!("3 Kafka nodes, PostgreSQL and {} roles work after {:.0} s", house.roles.len(), started.elapsed().as_secs_f64());
     let judge = Judge::new(house.log.partitions());
-    let folder_of = folder.path().to_owned();
-    let mut run = Run { house, judge, tally: kept.tally, seed: options.seed, faults: options.faults, folder: folder_of, told: false };
-    for (round, steps) in options.plan().chunks(options.checkpoint_every.max(1)).enumerate().skip(kept.rounds) {
-        run.round(round, steps)?;
-        kept = Kept { rounds: round + 1, tally: run.tally.clone(), of: kept.of };
-        kept.write(options)?;
+    let Options { seed, faults, .. } = *options;
+    let mut run = Run { house, judge, tally: kept.tally.clone(), seed, faults, folder: folder.path().to_owned(), told: false };
+    let ended = run.rounds(options, &mut kept);
+    if let Err(why) = &ended {
+        run.told = false;
+        run.broken("the run", &format!("cannot go on: {why}"));
     }
-    run.end();
-    kept = Kept { tally: run.tally.clone(), ..kept };
-    kept.write(options)?;
+    kept.tally = run.tally.clone();
+    let written = kept.write(options);
     let Run { house, judge, tally, .. } = run;
     println!("{}; {:.0} s", judge.seen(), started.elapsed().as_secs_f64());
     drop(house);
+    // However it ended: what is wrong can be found out only from there.
     if !tally.violations().is_empty() {
         println!("log and messages of the roles are kept in {}", folder.keep().display());
     }
-    Ok(tally)
+    ended.and(written).map(|()| tally)
 }
 
 struct Run {
@@ -82,6 +82,17 @@ struct Run {
 const CHECKPOINT: &str = "at a checkpoint";
 
 impl Run {
+    /// The rounds that are left, and the end.
+    fn rounds(&mut self, options: &Options, kept: &mut Kept) -> Outcome<()> {
+        for (round, steps) in options.plan().chunks(options.checkpoint_every.max(1)).enumerate().skip(kept.rounds) {
+            self.round(round, steps)?;
+            (kept.rounds, kept.tally) = (round + 1, self.tally.clone());
+            kept.write(options)?;
+        }
+        self.end();
+        Ok(())
+    }
+
     fn round(&mut self, round: usize, steps: &[Step<Kind>]) -> Outcome<()> {
         let mut load = self.house.load(self.seed ^ round as u64, &format!("load-{round}"))?;
         for step in steps {
@@ -145,9 +156,9 @@ impl Run {
 
     /// Roles that are asked end well.
     fn end(&mut self) {
-        let mut roles = std::mem::take(&mut self.house.roles);
-        for role in roles.iter_mut().rev() {
-            if let Err(why) = role.end(RECOVER_WITHIN) {
+        self.told = false;
+        for at in (0..self.house.roles.len()).rev() {
+            if let Err(why) = self.house.roles[at].end(RECOVER_WITHIN) {
                 self.broken("at the end", &why.to_string());
             }
         }

@@ -5,7 +5,8 @@
 //! and shuts itself out. The error is the same, and the member ids say nothing, because this process never got the
 //! last one. What tells the two apart is what follows. Another process sends heartbeats and keeps the name; a member
 //! that nobody lives in is dropped by the group once its session is over. So the group is asked, until the name is
-//! free or has been kept for too long. Meanwhile this worker owns nothing.
+//! free or has been kept for too long while the group was at rest; a group that never rests leaves it open. Meanwhile
+//! this worker owns nothing.
 
 use std::time::{Duration, Instant};
 
@@ -46,14 +47,14 @@ struct Kept {
 /// What is to be found out.
 #[derive(Debug)]
 struct Doubt {
-    /// A member without a process is gone by then.
+    /// A member without a process is gone so long after the group came to rest.
     longest: Duration,
     kept: Option<Kept>,
 }
 
 impl Doubt {
     /// Takes in which member the group has under the name at `now`. While the group rebalances nobody's session
-    /// runs out, so that time does not count.
+    /// runs out, so every rebalance begins the time anew.
     fn judge(&mut self, member: Option<&str>, settled: bool, now: Instant) -> Verdict {
         let Some(member) = member else { return Verdict::Free };
         match &self.kept {

@@ -37,7 +37,7 @@ metrics! {
     pub struct Metrics {
         /// Pricing jobs by how they ended.
         jobs: Family<ResultLabel, Counter> = "pricing_jobs", results();
-        /// Pricing jobs that hold a lease and are being measured.
+        /// Pricing jobs that hold a lease, being measured or waiting for a slot.
         running: Gauge = "pricing_running", Gauge::default();
         /// Seconds from the grant of an attempt to its last answer.
         run_seconds: Histogram = "pricing_run_seconds", Histogram::new(BUCKETS_S);
@@ -136,6 +136,7 @@ mod tests {
             "# HELP pricing_jobs Pricing jobs by how they ended.\n",
             "pricing_jobs_total{result=\"priced\"} 1\n",
             "pricing_jobs_total{result=\"abandoned\"} 0\n",
+            "# HELP pricing_running Pricing jobs that hold a lease, being measured or waiting for a slot.\n",
             "pricing_running 0\n",
             "pricing_run_seconds_bucket{le=\"1800.0\"} 0\n",
             "pricing_run_seconds_bucket{le=\"3600.0\"} 1\n",

@@ -2,7 +2,7 @@
 
 use atelier_domain::{Order, Rejection, TimeMs};
 use atelier_log::{CommandRecord, NewRecord, Transaction};
-use atelier_schemas::{Framed, OutcomeOf, OutcomeResultOf, Topic, Word};
+use atelier_schemas::{Framed, OutcomeOf, OutcomeResultOf, Topic, Word, order_of_key};
 use uuid::Uuid;
 
 pub(super) type Outcome = OutcomeOf<Word>;
@@ -63,7 +63,7 @@ pub(super) fn unreadable(record: &CommandRecord, reason: String, now: TimeMs) ->
     let id = Outcome::id_of_unreadable(record.partition, record.offset);
     Outcome {
         command_id: id,
-        order_id: record.key.parse().unwrap_or(Uuid::nil()),
+        order_id: order_of_key(&record.key).unwrap_or(Uuid::nil()),
         // What its header claims can be read where it lies; nothing vouches for it.
         type_name: String::new(),
         command_offset: record.offset as i64,

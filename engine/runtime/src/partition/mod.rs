@@ -185,12 +185,13 @@ impl PartitionState {
         self.open.capacity() * entry + self.open.values().map(|order| order.size_bytes() + timer).sum::<usize>()
     }
 
-    /// Takes over an order of a checkpoint. Deadlines are left for [`Self::arm`].
+    /// Takes over an order of a checkpoint, the open ones first. Deadlines are left for [`Self::arm`].
     pub(crate) fn adopt(&mut self, id: Uuid, order: Order) -> Result<(), closed::Error> {
-        if order.status().is_final() {
-            return self.closed.insert(id, order);
+        if !order.status().is_final() {
+            self.open.insert(id, Box::new(order));
+        } else if !self.open.contains_key(&id) {
+            self.closed.insert(id, order)?;
         }
-        self.open.insert(id, Box::new(order));
         Ok(())
     }
 
@@ -207,6 +208,11 @@ impl PartitionState {
     /// The same without reading anything, to carry them into the next checkpoint: orders that have ended are not at hand.
     pub(crate) fn carry_set_aside(&mut self, orders: &BTreeMap<String, Parked>) {
         self.parked.extend(orders.iter().map(|(key, parked)| (key.clone(), parked.clone())));
+    }
+
+    /// How many orders there are, open and ended, each counted once.
+    pub(crate) fn orders(&self) -> Result<u64, closed::Error> {
+        Ok(self.open.len() as u64 + self.closed.distinct()?)
     }
 
     /// The open orders, in no order.

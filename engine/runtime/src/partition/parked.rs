@@ -7,9 +7,8 @@
 
 use atelier_domain::Order;
 use atelier_log::{Partition, Record};
-use atelier_schemas::{EventData, Happened, Topic};
+use atelier_schemas::{EventData, Happened, Topic, order_of_key};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::PartitionState;
 use super::replay::replay;
@@ -87,7 +86,7 @@ impl Parked {
 pub(super) fn read_again(state: &mut PartitionState, key: &str, parked: Parked) -> Result<(), closed::Error> {
     let Parked { order, first, later, .. } = parked;
     // One that had ended lies among those that have.
-    if let (Some(order), Ok(id)) = (order, key.parse::<Uuid>())
+    if let (Some(order), Some(id)) = (order, order_of_key(key))
         && !order.status().is_final()
     {
         state.open.insert(id, order);
@@ -127,7 +126,7 @@ pub(super) fn reopen(state: &mut PartitionState, key: &str, offsets: &[u64]) -> 
     if !offsets.contains(&before.offset()) {
         return Ok(Err(format!("record {} cannot be read either: {}", before.offset(), before.reason)));
     }
-    let Ok(id) = key.parse::<Uuid>() else {
+    let Some(id) = order_of_key(key) else {
         return Ok(Err("the record's key is not an order id".into()));
     };
     state.parked.remove(key);

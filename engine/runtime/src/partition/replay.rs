@@ -2,8 +2,7 @@
 
 use atelier_domain::{self as domain, evolve, remember};
 use atelier_log::Record;
-use atelier_schemas::{Happened, partition_of};
-use uuid::Uuid;
+use atelier_schemas::{Happened, order_of_key, partition_of};
 
 use super::PartitionState;
 use super::parked::{self, Parked};
@@ -15,7 +14,7 @@ pub(super) fn replay(state: &mut PartitionState, record: &Record) -> Result<(), 
         return parked::later(state, record);
     }
     // Nothing is ever decided here for another key: such a record stops nobody, and no checkpoint could hide it from an order.
-    let Some(id) = record.key.parse::<Uuid>().ok().filter(|id| partition_of(id, state.settings.partitions) == record.partition) else {
+    let Some(id) = order_of_key(&record.key).filter(|id| partition_of(id, state.settings.partitions) == record.partition) else {
         tracing::error!(
             key = record.key,
             partition = record.partition,
@@ -85,6 +84,6 @@ fn park(state: &mut PartitionState, record: &Record, reason: String) {
         reason,
         "order parked: its commands are refused until somebody says that the record does not count, or a newer engine reads it"
     );
-    let order = record.key.parse::<Uuid>().ok().and_then(|id| state.open.remove(&id));
+    let order = order_of_key(&record.key).and_then(|id| state.open.remove(&id));
     state.parked.insert(record.key.clone(), Parked::new(record, reason, order));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atelier_domain::Policy;
-use atelier_log::Log;
+use atelier_log::{Log, Record};
 use atelier_runtime::checkpoint::{CheckpointStore, Checkpoints, Error, InMemory, KEPT, make};
 use atelier_runtime::{EngineSettings, PartitionState, Restored, restore};
 use atelier_schemas::{CommandData, Topic};
@@ -216,6 +216,24 @@ fn a_stray_record_under_no_orders_key_stops_no_order_and_no_checkpoint() {
     same(&all.state, &tail.state, &ids);
 }
 
+/// An order has one key. Under another spelling of its id nothing is ever decided, so nothing may be taken from the order.
+#[test]
+fn a_stray_record_under_another_spelling_of_an_orders_key_stops_no_order_and_no_checkpoint() {
+    let (bed, store, ids) = some_checkpoints(3);
+    let before = restored(&bed, None);
+    let order = ids[2];
+    for key in [order.to_string().to_uppercase(), order.as_simple().to_string(), order.as_urn().to_string(), order.as_braced().to_string()]
+    {
+        assert_ne!(key, order.to_string());
+        write(&bed, &key, b"no event".to_vec());
+    }
+    made(&bed, &store);
+    let (all, tail) = (restored(&bed, None), restored(&bed, Some(&store)));
+    assert_eq!((tail.events, all.state.parked().count()), (0, 0));
+    same(&before.state, &all.state, &ids);
+    same(&all.state, &tail.state, &ids);
+}
+
 #[test]
 fn a_stray_record_of_an_order_of_another_partition_stops_no_order_and_no_checkpoint() {
     let (bed, store) = (Bed::idle(2), InMemory::default());
@@ -252,6 +270,23 @@ fn a_checkpoint_that_began_an_ended_order_afresh_is_not_used() {
     let hiding = made(&bed, &store);
     let (all, again) = (restored(&bed, None), restored(&bed, Some(&store)));
     assert_eq!(all.state.parked().map(|(key, _)| key.to_owned()).collect::<Vec<_>>(), [ended.to_string()]);
+    assert_eq!(again.checkpoint, Some(before), "and not {hiding}");
+    same(&all.state, &again.state, &ids[1..]);
+}
+
+/// The same to its end: both of it are among the ended ones, in parts of different checkpoints.
+#[test]
+fn a_checkpoint_in_which_an_order_ended_twice_is_not_used() {
+    let (bed, store, ids) = some_checkpoints(4);
+    let before = made(&bed, &store);
+    let life: Vec<Record> = bed.records(Topic::Events).into_iter().filter(|record| record.key == ids[0].to_string()).collect();
+    assert_eq!(life.len(), 3, "created, model, cancelled");
+    for record in life {
+        write(&bed, &record.key, record.payload);
+    }
+    let hiding = made(&bed, &store);
+    let (all, again) = (restored(&bed, None), restored(&bed, Some(&store)));
+    assert_eq!(all.state.parked().map(|(key, _)| key.to_owned()).collect::<Vec<_>>(), [ids[0].to_string()]);
     assert_eq!(again.checkpoint, Some(before), "and not {hiding}");
     same(&all.state, &again.state, &ids[1..]);
 }

@@ -182,7 +182,7 @@ fn follow(books: &Books, partition: Partition, batch: &[(Record, Option<Event>)]
     let mut unread = BTreeSet::new();
     for (record, event) in batch {
         let Some(event) = event else {
-            unread.extend(record.key.parse::<Uuid>());
+            unread.extend(order_of_key(&record.key));
             continue;
         };
         if !seen.contains_key(&event.order_id)

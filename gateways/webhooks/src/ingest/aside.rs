@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use atelier_log::{Log, Partition, Record};
-use atelier_schemas::{Event, EventData, Framed, Topic};
+use atelier_schemas::{Event, EventData, Framed, Topic, order_of_key};
 use atelier_store::{Columns, Conflict, Select, Table, Transaction, Value};
 use uuid::Uuid;
 
@@ -204,7 +204,7 @@ impl Missed {
         let Self { partition, from, records, read_to } = self;
         each(log, *partition, *read_to..end, |record| {
             if from.get(&record.key).is_some_and(|from| record.offset >= *from)
-                && let Ok(order_id) = record.key.parse()
+                && let Some(order_id) = order_of_key(&record.key)
             {
                 let records: &mut Vec<Record> = records.entry(order_id).or_default();
                 if records.len() <= RECORDS_MAX {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use atelier_log::{Log, Partition, Reader, Record};
 use atelier_projections::feed::{Seen, Shown};
-use atelier_schemas::{Event, Framed, Topic};
+use atelier_schemas::{Event, Framed, Topic, order_of_key};
 use atelier_store::{Bulk, Columns, Select, Store, Transaction, Value};
 use uuid::Uuid;
 
@@ -182,7 +182,7 @@ impl Ingest {
     /// What the records show to partners, in the order of the log; the orders' rows follow. Records of orders
     /// set aside are passed over; whose they are is added to `passed`.
     async fn told(&mut self, transaction: &mut Transaction, records: &[Record], passed: &mut HashSet<Uuid>) -> Result<Vec<Told>, Error> {
-        let keys: BTreeSet<Uuid> = records.iter().filter_map(|record| record.key.parse().ok()).collect();
+        let keys: BTreeSet<Uuid> = records.iter().filter_map(|record| order_of_key(&record.key)).collect();
         let keys: Vec<Value> = keys.into_iter().map(Value::from).collect();
         let mut set_aside = aside::among(transaction, &keys).await?;
         let mut orders: HashMap<Uuid, Seen> = HashMap::new();
@@ -193,7 +193,7 @@ impl Ingest {
         let mut touched = BTreeSet::new();
         let mut told = Vec::new();
         for record in records {
-            let key: Option<Uuid> = record.key.parse().ok();
+            let key = order_of_key(&record.key);
             if let Some(order_id) = key.filter(|order_id| set_aside.contains(order_id)) {
                 passed.insert(order_id);
                 continue;
