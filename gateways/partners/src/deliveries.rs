@@ -27,6 +27,17 @@ pub struct Waiting {
     pub received_at: i64,
 }
 
+/// What came of a message that was to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It waits for its parcel, since now or before.
+    Waits,
+    /// [`WAITING_MAX`] wait: it was not kept.
+    Full,
+    /// The carrier gave this id to another message, about another parcel or time: it was not kept.
+    Other,
+}
+
 /// The place of a message in the order of their coming.
 pub type Place = (i64, String, String);
 
@@ -40,22 +51,24 @@ impl Waiting {
 const WAITING: &str = "SELECT carrier, message_id, tracking, delivered_at, received_at FROM carrier_messages WHERE ";
 
 impl Accounts {
-    /// Keeps a message; one that is kept already stays as it came first. `false` when [`WAITING_MAX`] wait: nothing
-    /// was kept.
+    /// Keeps a message; one that is kept already stays as it came first. Only [`Keeping::Waits`] may be confirmed to
+    /// the carrier, who forgets what is confirmed.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn keep_delivery(&self, message: &Waiting) -> Result<bool, Error> {
+    pub async fn keep_delivery(&self, message: &Waiting) -> Result<Keeping, Error> {
         let mut transaction = self.store.begin().await?;
         transaction.lock("carriers' messages").await?;
         let known = Select::text(WAITING)
             .push("carrier = ? AND message_id = ?", [message.carrier.as_str().into(), message.message_id.as_str().into()]);
-        if known.first_in(&mut transaction).await?.is_some() {
-            return Ok(true);
+        if let Some(row) = known.first_in(&mut transaction).await? {
+            let known = read(&row)?;
+            let same = (&known.tracking, known.delivered_at) == (&message.tracking, message.delivered_at);
+            return Ok(if same { Keeping::Waits } else { Keeping::Other });
         }
         let count = Select::text("SELECT COUNT(*) FROM carrier_messages").first_in(&mut transaction).await?;
         if count.map_or(Ok(0), |row| Columns::of(&row).int())? >= WAITING_MAX {
-            return Ok(false);
+            return Ok(Keeping::Full);
         }
         transaction
             .execute(
@@ -70,7 +83,7 @@ impl Accounts {
             )
             .await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Keeping::Waits)
     }
 
     /// Messages that wait, first come first, at most `limit`, after a place.

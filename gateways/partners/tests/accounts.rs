@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use atelier_partners::key::RANDOM_BYTES;
-use atelier_partners::{Accounts, Class, Error, Intake, LIVE_KEYS_MAX, Mode, Waiting};
+use atelier_partners::{Accounts, Class, Error, Intake, Keeping, LIVE_KEYS_MAX, Mode, Waiting};
 use atelier_support::Postgres;
 
 const MINUTE: i64 = 60_000;
@@ -197,10 +197,13 @@ async fn messages_about_unknown_parcels_are_kept_once_and_listed_as_they_came() 
             received_at: number / 2,
         };
         for number in [3, 1, 2, 0] {
-            assert!(accounts.keep_delivery(&message(number)).await.unwrap());
+            assert_eq!(accounts.keep_delivery(&message(number)).await.unwrap(), Keeping::Waits);
         }
-        // The same message again, later, changes nothing.
-        assert!(accounts.keep_delivery(&Waiting { received_at: 99, ..message(0) }).await.unwrap());
+        // The same message again, later, changes nothing. Another one under its id is not confirmed.
+        assert_eq!(accounts.keep_delivery(&Waiting { received_at: 99, ..message(0) }).await.unwrap(), Keeping::Waits);
+        for other in [Waiting { tracking: "T9".into(), ..message(0) }, Waiting { delivered_at: 6, ..message(0) }] {
+            assert_eq!(accounts.keep_delivery(&other).await.unwrap(), Keeping::Other);
+        }
         drop(accounts);
         let accounts = Accounts::open(&bed.url).await.unwrap();
         let first = accounts.waiting_deliveries(None, 3).await.unwrap();

@@ -5,7 +5,7 @@
 //! is answered as the first was. A message about a parcel that no order was shipped with is kept, confirmed with 202,
 //! and told to its order when there is one (`waiting`); until then it is a gap.
 
-use atelier_partners::Waiting;
+use atelier_partners::{Keeping, Waiting};
 use atelier_schemas::TimeMs;
 use atelier_webhooks::signature;
 use axum::extract::{Request, State};
@@ -136,9 +136,16 @@ async fn keep(gateway: &Gateway, message: Waiting) -> Result<Response, Refusal> 
         tracing::error!(%error, "a carrier's message cannot be kept");
         Refusal::new(Code::Unavailable, "The message cannot be kept. Nothing was accepted; send it again in a moment.").retry_after_s(2)
     })?;
-    if !kept {
-        let text = "Too many messages wait for their parcels already. Nothing was accepted; send this one again later.";
-        return Err(Refusal::new(Code::Unavailable, text).retry_after_s(LATER_S));
+    match kept {
+        Keeping::Waits => {}
+        Keeping::Full => {
+            let text = "Too many messages wait for their parcels already. Nothing was accepted; send this one again later.";
+            return Err(Refusal::new(Code::Unavailable, text).retry_after_s(LATER_S));
+        }
+        Keeping::Other => {
+            let fix = "Give each message an id of its own, and repeat it as it was.";
+            return Err(Refusal::field(Code::KeyReused, "webhook-id", "was used before for another parcel or time of delivery", fix));
+        }
     }
     let Waiting { carrier, message_id, tracking, .. } = message;
     let kept = Kept { message_id, carrier, tracking, state: "waiting_for_parcel" };

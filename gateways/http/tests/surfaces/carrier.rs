@@ -107,6 +107,11 @@ async fn a_message_that_comes_before_its_parcel_waits_for_it_as_a_gap_and_closes
     let kept = house.call(recent("early", BODY)).await.expect(202).json();
     assert_eq!((kept["state"].as_str(), kept["tracking"].as_str()), (Some("waiting_for_parcel"), Some("T1")));
     assert_eq!(house.call(recent("early", BODY)).await.expect(202).json(), kept, "a repetition is the same message");
+    // What is confirmed is forgotten by the carrier: another message under the same id may not be.
+    for (from, to) in [("T1", "T2"), ("03:00:00Z", "02:00:00Z")] {
+        let other = house.call(recent("early", &BODY.replace(from, to))).await;
+        other.refused_field(422, "key_reused", "webhook-id", "was used before for another parcel");
+    }
     let gaps = || house.get_as("Sue;seller", "/mes/v1/gaps?cause=unknown_parcel");
     let listed = gaps().await.expect(200).json();
     let gap = &listed["items"][0];
