@@ -1,6 +1,6 @@
 //! `POST /carrier/v1/deliveries`: a parcel has arrived; its order is closed.
 //!
-//! A message is believed when it is signed with the shared secret and recent (`signature`). A carrier
+//! A message is believed when it is signed with the shared secret and recent (`signed`). A carrier
 //! repeats it until it is confirmed: the command's id follows from the message's, so the repetition
 //! is answered as the first was. A message about a parcel that no order was shipped with is kept, confirmed with 202,
 //! and told to its order when there is one (`waiting`); until then it is a gap.
@@ -9,12 +9,13 @@ use atelier_partners::{Keeping, Waiting};
 use atelier_schemas::TimeMs;
 use atelier_webhooks::signature;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::TAG;
+use super::signed::{SignatureParams, believed};
 use super::waiting::deliver;
 use crate::app::Gateway;
 use crate::command::{Accepted, Refusals};
@@ -26,8 +27,6 @@ use crate::validate::Check;
 
 /// How long a carrier whose message is not taken waits before it sends it again.
 const LATER_S: u32 = 60;
-/// The longest id of a message, in characters.
-const ID_MAX: usize = 200;
 
 /// A carrier's message.
 #[derive(Deserialize, ToSchema)]
@@ -60,22 +59,6 @@ pub(crate) struct Kept {
     tracking: String,
     /// Always `waiting_for_parcel`.
     state: &'static str,
-}
-
-/// For the document.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Header)]
-#[allow(dead_code)]
-pub(crate) struct SignatureParams {
-    /// Id of the message, the same at every repetition.
-    #[param(rename = "webhook-id")]
-    id: String,
-    /// Seconds since 1970, within five minutes of our time.
-    #[param(rename = "webhook-timestamp")]
-    timestamp: String,
-    /// `v1,<base64 of HMAC-SHA256 over id.timestamp.body>`; several separated by spaces.
-    #[param(rename = "webhook-signature")]
-    signature: String,
 }
 
 impl Delivery {
@@ -150,40 +133,4 @@ async fn keep(gateway: &Gateway, message: Waiting) -> Result<Response, Refusal> 
     let Waiting { carrier, message_id, tracking, .. } = message;
     let kept = Kept { message_id, carrier, tracking, state: "waiting_for_parcel" };
     Ok((StatusCode::ACCEPTED, axum::Json(kept)).into_response())
-}
-
-/// The id of the message, when it is believed.
-fn believed(gateway: &Gateway, headers: &HeaderMap, body: &[u8], now: TimeMs) -> Result<String, Refusal> {
-    let Some(secret) = &gateway.app.config.carrier_secret else {
-        return Err(Refusal::new(
-            Code::Unauthenticated,
-            "No secret is agreed with a carrier here, so no delivery can be believed. Configure the carrier's secret first.",
-        )
-        .challenge("webhook-signature"));
-    };
-    let refused =
-        |field: &str, message: &str, fix: &str| Refusal::field(Code::Unauthenticated, field, message, fix).challenge("webhook-signature");
-    let header = |name: &str| {
-        let value = headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
-        value.ok_or_else(|| refused(name, "is missing", "Sign the message as the Standard Webhooks specification has it."))
-    };
-    let id = header("webhook-id")?;
-    if id.len() > ID_MAX {
-        return Err(refused("webhook-id", "is too long", "Send at most 200 characters."));
-    }
-    let timestamp = header("webhook-timestamp")?;
-    let timestamp: i64 = timestamp.parse().map_err(|_| refused("webhook-timestamp", "is not a number", "Send seconds since 1970."))?;
-    match signature::verify(secret, id, timestamp, body, header("webhook-signature")?, now.div_euclid(1000)) {
-        Ok(()) => Ok(id.to_owned()),
-        Err(error @ signature::Error::Time) => Err(refused(
-            "webhook-timestamp",
-            &error.to_string(),
-            "Sign the message when you send it, also at a repetition, and keep your clock right.",
-        )),
-        Err(error @ signature::Error::Signature) => Err(refused(
-            "webhook-signature",
-            &error.to_string(),
-            "Sign `id.timestamp.body` with the agreed secret, HMAC-SHA256, base64, after `v1,`.",
-        )),
-    }
 }

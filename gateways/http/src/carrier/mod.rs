@@ -2,6 +2,7 @@
 
 mod command;
 mod deliveries;
+mod signed;
 mod waiting;
 
 use utoipa_axum::router::OpenApiRouter;

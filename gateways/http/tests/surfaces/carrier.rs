@@ -1,11 +1,14 @@
 //! Carriers' messages: believed when signed, done once.
 
+use std::time::Duration;
+
 use atelier_http::{Secret, signature};
-use atelier_schemas::Topic;
+use atelier_log::Log;
+use atelier_schemas::{Command, Framed, Topic};
 use axum::body::Body;
 use axum::http::Request;
 
-use crate::house::{House, NOW_MS, post, secret};
+use crate::house::{House, NOW_MS, get, post, secret};
 
 const BODY: &str = r#"{"carrier":"dhl","tracking":"T1","status":"delivered","delivered_at":"2026-01-02T03:00:00Z"}"#;
 
@@ -17,6 +20,20 @@ fn message(secret: &Secret, id: &str, time_s: i64, body: &str) -> Request<Body> 
 
 fn recent(id: &str, body: &str) -> Request<Body> {
     message(&secret(), id, NOW_MS / 1000, body)
+}
+
+/// What the log has of a type of command.
+fn commands(house: &House, kind: &str) -> Vec<Command> {
+    let partitions = 0..house.log.partitions();
+    let from: Vec<_> = partitions.clone().map(|partition| (partition, 0)).collect();
+    let mut reader = house.log.read(Topic::Commands, &from).expect("the log is there");
+    let mut found = Vec::new();
+    while partitions.clone().any(|partition| reader.position(partition) < house.log.end(Topic::Commands, partition).expect("in memory")) {
+        let records = reader.poll(1000, Duration::from_millis(10)).expect("in memory");
+        found.extend(records.iter().map(|record| Command::decode(&record.payload).expect("the gateway writes commands")));
+    }
+    found.retain(|command| command.type_name == kind);
+    found
 }
 
 async fn shipped(house: &House) -> uuid::Uuid {
@@ -36,6 +53,32 @@ async fn a_delivery_closes_its_order_once() {
     let again = house.call(recent("m1", BODY)).await.expect(200);
     assert_eq!((again.bytes, house.log.count(Topic::Events)), (first.bytes, events));
     house.call(recent("m2", BODY)).await.refused(409, "not_allowed", "not possible in this status");
+}
+
+#[tokio::test]
+async fn a_carrier_is_told_of_its_own_commands_and_of_no_others_and_nobody_else_is() {
+    let house = House::new().await;
+    let id = shipped(&house).await;
+    house.call(recent("m1", BODY)).await.expect(200);
+    let path = |kind: &str| format!("/carrier/v1/commands/{}", commands(&house, kind)[0].command_id);
+    let ask = |path: String, secret: Secret| {
+        let time_s = NOW_MS / 1000;
+        let head = get(&path).header("webhook-id", "q1").header("webhook-timestamp", time_s.to_string());
+        house.call(head.header("webhook-signature", signature::sign(&secret, "q1", time_s, b"")).body(Body::empty()).expect("a request"))
+    };
+    let told = house.until(|| ask(path("DeliverOrder"), secret()), |answer| answer.status == 200).await.json();
+    assert_eq!(
+        (told["accepted"]["order_id"].as_str(), told["accepted"]["status"].as_str()),
+        (Some(id.to_string().as_str()), Some("CLOSED"))
+    );
+    // What others asked for looks like what was never sent.
+    for kind in ["CreateOrder", "ShipOrder"] {
+        let hidden = ask(path(kind), secret()).await.expect(202).json();
+        assert_eq!((hidden["decided"].as_bool(), hidden.get("accepted")), (Some(false), None), "{kind}");
+    }
+    house.get(&path("DeliverOrder")).await.refused_field(401, "unauthenticated", "webhook-id", "is missing");
+    let other = Secret::parse("somebody else's secret, as long").expect("long enough");
+    ask(path("DeliverOrder"), other).await.refused_field(401, "unauthenticated", "webhook-signature", "does not match");
 }
 
 #[tokio::test]
