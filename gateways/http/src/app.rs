@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) app: App,
     /// What `/metrics` shows.
     pub(crate) registry: Arc<Mutex<Registry>>,
-    /// How often each key of a partner has asked.
+    /// How often each partner has asked, and its sandbox.
     pub(crate) limiter: Limiter,
     /// How many requests of each partner are under way.
     pub(crate) places: Places,
