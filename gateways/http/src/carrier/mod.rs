@@ -2,6 +2,7 @@
 
 mod command;
 mod deliveries;
+mod pauses;
 mod signed;
 mod waiting;
 

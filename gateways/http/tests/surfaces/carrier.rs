@@ -1,12 +1,15 @@
 //! Carriers' messages: believed when signed, done once.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atelier_http::{Secret, signature};
 use atelier_log::Log;
-use atelier_schemas::{Command, Framed, Topic};
+use atelier_partners::{Keeping, Waiting};
+use atelier_schemas::{Command, Framed, Topic, partition_of};
 use axum::body::Body;
 use axum::http::Request;
+use uuid::Uuid;
 
 use crate::house::{House, NOW_MS, get, post, secret};
 
@@ -36,11 +39,21 @@ fn commands(house: &House, kind: &str) -> Vec<Command> {
     found
 }
 
-async fn shipped(house: &House) -> uuid::Uuid {
+async fn shipped(house: &House) -> Uuid {
     let id = house.order("a").await;
-    house.post_as("Ann;operator", &format!("/mes/v1/orders/{id}/ship"), r#"{"carrier":"dhl","tracking":"T1"}"#).await.expect(200);
+    ship(house, id, "T1").await;
     house.get(&format!("/shop/v1/orders/{id}?wait_version=2")).await.expect(200);
     id
+}
+
+async fn ship(house: &House, id: Uuid, tracking: &str) {
+    let body = format!(r#"{{"carrier":"dhl","tracking":"{tracking}"}}"#);
+    house.post_as("Ann;operator", &format!("/mes/v1/orders/{id}/ship"), &body).await.expect(200);
+}
+
+async fn closed(house: &House, id: Uuid) {
+    let path = format!("/shop/v1/orders/{id}");
+    house.until(|| house.get(&path), |answer| answer.json()["status"] == "CLOSED").await;
 }
 
 #[tokio::test]
@@ -146,6 +159,7 @@ async fn a_believed_message_can_still_be_wrong() {
 #[tokio::test]
 async fn a_message_that_comes_before_its_parcel_waits_for_it_as_a_gap_and_closes_the_order() {
     let house = House::new().await;
+    house.follow_parcels();
     let id = house.order("a").await;
     let kept = house.call(recent("early", BODY)).await.expect(202).json();
     assert_eq!((kept["state"].as_str(), kept["tracking"].as_str()), (Some("waiting_for_parcel"), Some("T1")));
@@ -161,10 +175,8 @@ async fn a_message_that_comes_before_its_parcel_waits_for_it_as_a_gap_and_closes
     assert_eq!((listed["items"].as_array().map(Vec::len), gap["holder"].as_str()), (Some(1), Some("dhl")));
     assert!(gap["detail"].as_str().is_some_and(|text| text.contains("T1")) && gap["order_id"].is_null(), "{gap}");
     // The parcel becomes known; nobody sends anything again.
-    house.post_as("Ann;operator", &format!("/mes/v1/orders/{id}/ship"), r#"{"carrier":"dhl","tracking":"T1"}"#).await.expect(200);
-    let path = format!("/shop/v1/orders/{id}");
-    let closed = house.until(|| house.get(&path), |answer| answer.json()["status"] == "CLOSED").await;
-    closed.expect(200);
+    ship(&house, id, "T1").await;
+    closed(&house, id).await;
     house.until(gaps, |answer| answer.json()["items"] == serde_json::json!([])).await;
     house.call(recent("early", BODY)).await.expect(200);
     house.call(recent("another", BODY)).await.refused(409, "not_allowed", "not possible in this status");
@@ -173,12 +185,92 @@ async fn a_message_that_comes_before_its_parcel_waits_for_it_as_a_gap_and_closes
 #[tokio::test]
 async fn of_two_early_messages_about_one_parcel_one_closes_the_order_and_neither_stays() {
     let house = House::new().await;
+    house.follow_parcels();
     let id = house.order("a").await;
     for message in ["m1", "m2"] {
         house.call(recent(message, BODY)).await.expect(202);
     }
-    house.post_as("Ann;operator", &format!("/mes/v1/orders/{id}/ship"), r#"{"carrier":"dhl","tracking":"T1"}"#).await.expect(200);
+    ship(&house, id, "T1").await;
     let gaps = || house.get_as("Sue;seller", "/mes/v1/gaps?cause=unknown_parcel");
     house.until(gaps, |answer| answer.json()["items"] == serde_json::json!([])).await;
     assert_eq!(house.get(&format!("/shop/v1/orders/{id}?wait_version=4")).await.expect(200).json()["status"], "CLOSED");
+}
+
+/// A message about a parcel as if it had come before anybody knew it, the `nth` of all.
+async fn early(house: &House, nth: i64, tracking: &str) {
+    let message = Waiting {
+        carrier: "dhl".into(),
+        message_id: format!("early-{tracking}"),
+        tracking: tracking.into(),
+        delivered_at: NOW_MS,
+        received_at: NOW_MS + nth,
+    };
+    assert_eq!(house.accounts.keep_delivery(&message).await.expect("a store"), Keeping::Waits);
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_decide_is_asked_after_pauses_that_grow() {
+    let house = House::new().await;
+    let id = shipped(&house).await;
+    house.post_as("Sam;seller", &format!("/crm/v1/orders/{id}/hold"), r#"{"reason":"a complaint"}"#).await.expect(200);
+    early(&house, 0, "T1").await;
+    house.follow_parcels();
+    let asked = |times: usize| {
+        let house = &house;
+        async move {
+            house.until(|| house.get("/healthz"), |_| commands(house, "DeliverOrder").len() >= times).await;
+            // Messages are looked at as they came: once a later one is told, the look has been at the first one again.
+            let other = house.order(&format!("other-{times}")).await;
+            let tracking = format!("T-{times}");
+            ship(house, other, &tracking).await;
+            house.get(&format!("/shop/v1/orders/{other}?wait_version=2")).await.expect(200);
+            early(house, 10, &tracking).await;
+            closed(house, other).await;
+            let of_first = commands(house, "DeliverOrder").into_iter().filter(|command| command.order_id == id).count();
+            assert_eq!(of_first, times);
+        }
+    };
+    asked(1).await;
+    house.clock.fetch_add(1_000, Ordering::SeqCst);
+    house.until(|| house.get("/healthz"), |_| commands(&house, "DeliverOrder").len() >= 3).await;
+    house.clock.fetch_add(1_999, Ordering::SeqCst);
+    asked(2).await;
+    house.post_as("Sam;seller", &format!("/crm/v1/orders/{id}/resume"), r#"{"reason":"settled"}"#).await.expect(200);
+    house.clock.fetch_add(1, Ordering::SeqCst);
+    closed(&house, id).await;
+}
+
+#[tokio::test]
+async fn a_partition_where_nobody_decides_gets_one_command_and_holds_up_no_other() {
+    let house = House::with(|config| config.decide_limit = Duration::from_secs(2)).await;
+    let partition = |id: Uuid| partition_of(&id, house.log.partitions());
+    let (mut same, mut other) = (Vec::new(), None);
+    for number in 0.. {
+        let id = house.order(&format!("order-{number}")).await;
+        ship(&house, id, &format!("T{number}")).await;
+        house.get(&format!("/shop/v1/orders/{id}?wait_version=2")).await.expect(200);
+        match same.first() {
+            Some((_, first)) if partition(id) != partition(*first) => other = other.or(Some((number, id))),
+            _ if same.len() < 3 => same.push((number, id)),
+            _ => {}
+        }
+        if same.len() == 3 && other.is_some() {
+            break;
+        }
+    }
+    let (last, elsewhere) = other.expect("one in another partition");
+    for (nth, (number, _)) in (0..).zip(&same) {
+        early(&house, nth, &format!("T{number}")).await;
+    }
+    early(&house, 10, &format!("T{last}")).await;
+    house.engine.sleep();
+    house.follow_parcels();
+    house.until(|| house.get("/healthz"), |_| commands(&house, "DeliverOrder").iter().any(|command| command.order_id == elsewhere)).await;
+    let asked: Vec<Uuid> = commands(&house, "DeliverOrder").into_iter().map(|command| command.order_id).collect();
+    assert_eq!((asked.len(), asked.contains(&same[0].1)), (2, true), "{asked:?}");
+    house.engine.wake();
+    house.clock.fetch_add(2_000, Ordering::SeqCst);
+    for (_, id) in same {
+        closed(&house, id).await;
+    }
 }

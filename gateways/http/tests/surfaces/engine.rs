@@ -197,6 +197,9 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
         CommandData::DeliverOrder { .. } => &["shipped"],
         _ => &[],
     };
+    if order.held && matches!(command.data, CommandData::DeliverOrder { .. }) {
+        return Err(Box::new(refused("held", "the order is on hold", None, "resume it first", Some(order))));
+    }
     if !from.is_empty() && !from.contains(&order.stage) {
         return Err(Box::new(refused("not_allowed", "not possible in this status", None, "possible now: cancel", Some(order))));
     }

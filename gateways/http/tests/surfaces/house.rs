@@ -46,6 +46,7 @@ pub(crate) struct House {
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) engine: Engine,
     pub(crate) stop: CancellationToken,
+    app: App,
     _runner: RunnerHandle,
     _folder: tempfile::TempDir,
 }
@@ -127,9 +128,13 @@ impl House {
             metrics: Metrics::register(&mut registry),
             stop: stop.clone(),
         };
-        tokio::spawn(follow_parcels(app.clone()));
-        let router = router(app, &Surface::ALL, Arc::new(Mutex::new(registry)));
-        Self { router, log, blobs, accounts, clock, engine, stop, _runner: runner, _folder: folder }
+        let router = router(app.clone(), &Surface::ALL, Arc::new(Mutex::new(registry)));
+        Self { router, log, blobs, accounts, clock, engine, stop, app, _runner: runner, _folder: folder }
+    }
+
+    /// From now on somebody tells orders of the deliveries that waited for their parcels.
+    pub(crate) fn follow_parcels(&self) {
+        tokio::spawn(follow_parcels(self.app.clone()));
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
