@@ -13,6 +13,7 @@ const SCHEMA: Schema = Schema {
         ("partners/1", include_str!("migration.sql")),
         ("partners/2", include_str!("migration-2.sql")),
         ("carriers/1", include_str!("migration-3.sql")),
+        ("carriers/2", include_str!("migration-4.sql")),
     ],
     durability: Durability::Kept,
 };

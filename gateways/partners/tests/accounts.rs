@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use atelier_partners::key::RANDOM_BYTES;
-use atelier_partners::{Accounts, Class, Error, Intake, Keeping, LIVE_KEYS_MAX, Mode, Waiting};
+use atelier_partners::{Accounts, Class, Dismissal, Error, Intake, Keeping, LIVE_KEYS_MAX, Mode, Waiting};
 use atelier_support::Postgres;
 
 const MINUTE: i64 = 60_000;
@@ -213,5 +213,19 @@ async fn messages_about_unknown_parcels_are_kept_once_and_listed_as_they_came() 
         accounts.forget_delivery("dhl", "m1").await.unwrap();
         accounts.forget_delivery("other", "m2").await.unwrap();
         assert_eq!(accounts.waiting_deliveries(None, 10).await.unwrap(), [message(0), message(2), message(3)]);
+
+        // One is let go: it waits no longer, and who did so and why stays, also when its order has decided meanwhile.
+        let first = Dismissal { at: 7, by: "vera".into(), reason: "mistyped".into() };
+        let dismissed = accounts.dismiss_delivery("dhl", "m2", first.clone()).await.unwrap();
+        assert_eq!(dismissed, Some((message(2), first.clone())));
+        let again = Dismissal { at: 8, by: "boris".into(), reason: "too".into() };
+        assert_eq!(accounts.dismiss_delivery("dhl", "m2", again.clone()).await.unwrap(), Some((message(2), first.clone())));
+        assert_eq!(accounts.dismiss_delivery("other", "m2", again).await.unwrap(), None);
+        accounts.forget_delivery("dhl", "m2").await.unwrap();
+        assert_eq!(accounts.delivery("dhl", "m2").await.unwrap(), Some((message(2), Some(first))));
+        assert_eq!(accounts.delivery("dhl", "m3").await.unwrap(), Some((message(3), None)));
+        assert_eq!(accounts.waiting_deliveries(None, 10).await.unwrap(), [message(0), message(3)]);
+        assert_eq!(accounts.keep_delivery(&message(2)).await.unwrap(), Keeping::Dismissed);
+        assert_eq!(accounts.keep_delivery(&Waiting { tracking: "T9".into(), ..message(2) }).await.unwrap(), Keeping::Other);
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Kept {
     message_id: String,
     carrier: String,
     tracking: String,
-    /// Always `waiting_for_parcel`.
+    /// `waiting_for_parcel`; or `dismissed`, once somebody has found that no order will be shipped with it.
     state: &'static str,
 }
 
@@ -119,8 +119,9 @@ async fn keep(gateway: &Gateway, message: Waiting) -> Result<Response, Refusal> 
         tracing::error!(%error, "a carrier's message cannot be kept");
         Refusal::new(Code::Unavailable, "The message cannot be kept. Nothing was accepted; send it again in a moment.").retry_after_s(2)
     })?;
-    match kept {
-        Keeping::Waits => {}
+    let state = match kept {
+        Keeping::Waits => "waiting_for_parcel",
+        Keeping::Dismissed => "dismissed",
         Keeping::Full => {
             let text = "Too many messages wait for their parcels already. Nothing was accepted; send this one again later.";
             return Err(Refusal::new(Code::Unavailable, text).retry_after_s(LATER_S));
@@ -129,8 +130,8 @@ async fn keep(gateway: &Gateway, message: Waiting) -> Result<Response, Refusal> 
             let fix = "Give each message an id of its own, and repeat it as it was.";
             return Err(Refusal::field(Code::KeyReused, "webhook-id", "was used before for another parcel or time of delivery", fix));
         }
-    }
+    };
     let Waiting { carrier, message_id, tracking, .. } = message;
-    let kept = Kept { message_id, carrier, tracking, state: "waiting_for_parcel" };
+    let kept = Kept { message_id, carrier, tracking, state };
     Ok((StatusCode::ACCEPTED, axum::Json(kept)).into_response())
 }

@@ -274,3 +274,46 @@ async fn a_partition_where_nobody_decides_gets_one_command_and_holds_up_no_other
         closed(&house, id).await;
     }
 }
+
+#[tokio::test]
+async fn a_message_whose_parcel_never_turns_up_is_dismissed_by_an_administrator_with_a_reason() {
+    let house = House::new().await;
+    let message = "no/number of ours?";
+    let path = "/crm/v1/parcels/dhl/no%2Fnumber%20of%20ours%3F/dismiss";
+    let typed = Waiting {
+        carrier: "dhl".into(),
+        message_id: message.into(),
+        tracking: "T1".into(),
+        delivered_at: 1_767_322_800_000,
+        received_at: NOW_MS,
+    };
+    assert_eq!(house.accounts.keep_delivery(&typed).await.expect("a store"), Keeping::Waits);
+    let gaps = async |staff: &str| house.get_as(staff, "/mes/v1/gaps?cause=unknown_parcel").await.expect(200).json()["items"].clone();
+    let (seen, seen_by_all) = (gaps("Vera;admin").await, gaps("Sue;seller").await);
+    assert_eq!((&seen[0]["allowed"], &seen_by_all[0]["allowed"]), (&serde_json::json!(["dismiss"]), &serde_json::json!([])));
+    assert!(seen[0]["detail"].as_str().is_some_and(|text| text.contains(&format!("--parcel dhl/{message} --reason"))), "{seen}");
+
+    let body = r#"{"reason":"mistyped, says the carrier"}"#;
+    house.post_as("Sue;seller", path, body).await.refused_field(403, "forbidden", "X-Staff", "needs the role admin");
+    house.post_as("Vera;admin", path, r#"{"reason":" "}"#).await.refused_field(422, "invalid", "reason", "is empty");
+    house.post_as("Vera;admin", "/crm/v1/parcels/dhl/m9/dismiss", body).await.refused(404, "unknown_message", "No such message waits");
+    let would = house.post_as("Vera;admin", &format!("{path}?dry_run=true"), body).await.expect(200).json();
+    assert_eq!((would["dry_run"].as_bool(), gaps("Sue;seller").await), (Some(true), seen_by_all));
+    let done = house.post_as("Vera;admin", path, body).await.expect(200).json();
+    assert_eq!((done["tracking"].as_str(), done["by"].as_str(), done.get("dry_run")), (Some("T1"), Some("Vera"), None));
+    assert_eq!(gaps("Sue;seller").await, serde_json::json!([]));
+    let again = house.post_as("Bea;admin", path, r#"{"reason":"me too"}"#).await.expect(200).json();
+    assert_eq!(again, done, "as it was decided first");
+    let (kept, record) = house.accounts.delivery("dhl", message).await.expect("a store").expect("on record");
+    assert_eq!((kept, record.map(|record| record.reason)), (typed, Some("mistyped, says the carrier".into())));
+}
+
+#[tokio::test]
+async fn a_dismissed_message_is_still_confirmed_and_closes_its_order_when_it_is_repeated() {
+    let house = House::new().await;
+    house.call(recent("m1", BODY)).await.expect(202);
+    house.post_as("Vera;admin", "/crm/v1/parcels/dhl/m1/dismiss", r#"{"reason":"mistyped"}"#).await.expect(200);
+    assert_eq!(house.call(recent("m1", BODY)).await.expect(202).json()["state"], "dismissed");
+    let id = shipped(&house).await;
+    assert_eq!(house.call(recent("m1", BODY)).await.expect(200).id(), id);
+}
