@@ -14,6 +14,7 @@ const SCHEMA: Schema = Schema {
         ("partners/2", include_str!("migration-2.sql")),
         ("carriers/1", include_str!("migration-3.sql")),
         ("carriers/2", include_str!("migration-4.sql")),
+        ("partners/3", include_str!("migration-5.sql")),
     ],
     durability: Durability::Kept,
 };

@@ -186,6 +186,28 @@ async fn keys_of_the_sandbox_are_counted_apart_and_have_limits_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_key_whose_answer_was_lost_is_replaced_by_the_same_request() {
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        let in_use = accounts.create_key("acme", Mode::Live, None, &random(), 0).await.unwrap();
+        let make = async |request: &str, mode| accounts.create_key_once("acme", mode, request, &random(), 1).await;
+        let lost = make("r1", Mode::Live).await.unwrap();
+        let got = make("r1", Mode::Live).await.unwrap();
+        assert!(accounts.recognise(&lost.key.reveal(), 2).await.unwrap().is_none(), "nobody has it");
+        assert!(accounts.recognise(&got.key.reveal(), 2).await.unwrap().is_some());
+        for mode in [Mode::Live, Mode::Sandbox] {
+            let error = make("r1", mode).await.unwrap_err();
+            assert!(matches!(&error, Error::KeyInUse { key_id } if *key_id == got.key.id()), "{error}");
+        }
+        assert!(matches!(make("r2", Mode::Live).await.unwrap_err(), Error::TooManyKeys { count: 2, .. }));
+        assert!(accounts.recognise(&in_use.key.reveal(), 2).await.unwrap().is_some());
+        // Once it is revoked the request may make one anew.
+        accounts.revoke_key("acme", got.key.id(), None, 3).await.unwrap();
+        make("r1", Mode::Live).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn messages_about_unknown_parcels_are_kept_once_and_listed_as_they_came() {
     for bed in both() {
         let accounts = Accounts::open(&bed.url).await.unwrap();

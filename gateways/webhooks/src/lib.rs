@@ -42,7 +42,7 @@ mod tests;
 pub use decide::PATIENCE_MS;
 pub use dispatch::{Clock, Limits};
 pub use endpoints::{
-    Deliveries, Delivery, DeliveryFilter, DeliveryState, ENDPOINTS_MAX, Endpoint, Endpoints, OVERLAP_S, Resend, State, Tested, Wish,
+    Deliveries, Delivery, DeliveryFilter, DeliveryState, ENDPOINTS_MAX, Endpoint, Endpoints, Made, OVERLAP_S, Resend, State, Tested, Wish,
 };
 pub use engine::{Handle, Parts, start};
 pub use error::{Error, Refused};
