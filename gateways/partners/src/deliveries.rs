@@ -63,6 +63,18 @@ impl Accounts {
     /// # Errors
     /// [`Error::Store`].
     pub async fn keep_delivery(&self, message: &Waiting) -> Result<Keeping, Error> {
+        self.keep(message, true).await
+    }
+
+    /// What would come of keeping it; nothing is kept.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn would_keep_delivery(&self, message: &Waiting) -> Result<Keeping, Error> {
+        self.keep(message, false).await
+    }
+
+    async fn keep(&self, message: &Waiting, for_good: bool) -> Result<Keeping, Error> {
         let mut transaction = self.store.begin().await?;
         transaction.lock(LOCK).await?;
         if let Some((known, dismissal)) = found(&mut transaction, &message.carrier, &message.message_id).await? {
@@ -76,6 +88,9 @@ impl Accounts {
         let count = Select::text("SELECT COUNT(*) FROM carrier_messages WHERE dismissed_at IS NULL").first_in(&mut transaction).await?;
         if count.map_or(Ok(0), |row| Columns::of(&row).int())? >= WAITING_MAX {
             return Ok(Keeping::Full);
+        }
+        if !for_good {
+            return Ok(Keeping::Waits);
         }
         transaction
             .execute(

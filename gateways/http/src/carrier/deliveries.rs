@@ -18,8 +18,8 @@ use super::TAG;
 use super::signed::{SignatureParams, believed};
 use super::waiting::deliver;
 use crate::app::Gateway;
-use crate::command::{Accepted, Refusals};
-use crate::extract::{Terms, parse_json, read_all};
+use crate::command::{Accepted, Pending, Refusals};
+use crate::extract::{KeylessParams, Terms, parse_json, read_all};
 use crate::problem::{Code, Problem, Refusal};
 use crate::read::store_refusal;
 use crate::stamp;
@@ -59,6 +59,20 @@ pub(crate) struct Kept {
     tracking: String,
     /// `waiting_for_parcel`; or `dismissed`, once somebody has found that no order will be shipped with it.
     state: &'static str,
+    /// Only for a dry run: nothing was kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+/// For the document: what a message is answered with that has closed no order yet.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+pub(crate) enum Later {
+    /// The order's command is durable and not decided yet: ask at `Location` later.
+    Pending(Pending),
+    /// No order has this parcel yet. There is no command either; the same message again tells how it stands then.
+    Kept(Kept),
 }
 
 impl Delivery {
@@ -86,12 +100,12 @@ impl Delivery {
 /// carrier has nothing more to do.
 #[utoipa::path(
     post, path = "/carrier/v1/deliveries", operation_id = "carrier_deliveries", tag = TAG, security(("carrier" = [])),
-    params(SignatureParams), request_body = Delivery,
+    params(SignatureParams, KeylessParams), request_body = Delivery,
     responses(
         (status = 200, description = "The order is closed", body = Accepted),
         (status = 401, description = "Not signed, or not as agreed", body = Problem, content_type = "application/problem+json"),
         Refusals,
-        (status = 202, description = "Kept: no order has this parcel yet", body = Kept),
+        (status = 202, description = "Kept: no order has this parcel yet; or not decided within the time", body = Later),
     ),
 )]
 pub(crate) async fn deliveries(State(gateway): State<Gateway>, terms: Terms, request: Request) -> Result<Response, Refusal> {
@@ -105,17 +119,15 @@ pub(crate) async fn deliveries(State(gateway): State<Gateway>, terms: Terms, req
     let message = Waiting { carrier: delivery.carrier, message_id, tracking: delivery.tracking, delivered_at, received_at: now };
     match found {
         Some(order_id) => Ok(deliver(&gateway, order_id, &message, terms).await?.into_response()),
-        None if terms.dry_run => Err(Refusal::new(
-            Code::UnknownParcel,
-            "No order was shipped with this carrier and tracking number. Without `dry_run` the message would be kept until one is.",
-        )),
-        None => keep(&gateway, message).await,
+        None => keep(&gateway, message, terms.dry_run).await,
     }
 }
 
-/// Keeps the message for an order that is to come.
-async fn keep(gateway: &Gateway, message: Waiting) -> Result<Response, Refusal> {
-    let kept = gateway.app.accounts.keep_delivery(&message).await.map_err(|error| {
+/// Keeps the message for an order that is to come, or says what would come of it.
+async fn keep(gateway: &Gateway, message: Waiting, dry_run: bool) -> Result<Response, Refusal> {
+    let accounts = &gateway.app.accounts;
+    let kept = if dry_run { accounts.would_keep_delivery(&message).await } else { accounts.keep_delivery(&message).await };
+    let kept = kept.map_err(|error| {
         tracing::error!(%error, "a carrier's message cannot be kept");
         Refusal::new(Code::Unavailable, "The message cannot be kept. Nothing was accepted; send it again in a moment.").retry_after_s(2)
     })?;
@@ -132,6 +144,6 @@ async fn keep(gateway: &Gateway, message: Waiting) -> Result<Response, Refusal> 
         }
     };
     let Waiting { carrier, message_id, tracking, .. } = message;
-    let kept = Kept { message_id, carrier, tracking, state };
+    let kept = Kept { message_id, carrier, tracking, state, dry_run };
     Ok((StatusCode::ACCEPTED, axum::Json(kept)).into_response())
 }

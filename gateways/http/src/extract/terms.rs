@@ -72,6 +72,24 @@ impl IntoParams for CreateParams {
     }
 }
 
+/// For the document: the same where something else tells a repetition, so that no key is looked at.
+pub(crate) struct KeylessParams;
+
+impl IntoParams for KeylessParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        CommandParams::into_params(|| None).into_iter().filter(|param| param.name != "Idempotency-Key").collect()
+    }
+}
+
+/// For the document: what there is to say where neither version nor key nor correlation is the caller's to choose.
+pub(crate) struct PlainParams;
+
+impl IntoParams for PlainParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        CommandParams::into_params(|| None).into_iter().filter(|param| ["traceparent", "dry_run"].contains(&param.name.as_str())).collect()
+    }
+}
+
 #[derive(IntoParams)]
 #[allow(dead_code)]
 struct CommandHeaders {

@@ -142,7 +142,9 @@ async fn a_believed_message_can_still_be_wrong() {
     shipped(&house).await;
     let mut dry = recent("m1", &BODY.replace("T1", "T9"));
     *dry.uri_mut() = "/carrier/v1/deliveries?dry_run=true".parse().expect("an address");
-    house.call(dry).await.refused(404, "unknown_parcel", "would be kept");
+    let would = house.call(dry).await.expect(202).json();
+    assert_eq!((would["state"].as_str(), would["dry_run"].as_bool()), (Some("waiting_for_parcel"), Some(true)));
+    assert_eq!(house.accounts.waiting_deliveries(None, 1).await.expect("a store"), [], "nothing was kept");
     for (from, to, field, words) in [
         ("delivered\"", "lost\"", "status", "`delivered`"),
         ("2026-01-02T03:00:00Z", "yesterday", "delivered_at", "is not a time. Send RFC 3339"),
