@@ -52,6 +52,7 @@ pub(crate) struct NewPartnerKey {
         (status = 201, description = "Made; the only time the key is shown", body = NewPartnerKey),
         (status = 400, description = "Malformed header or JSON", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "A key of the sandbox asks for one that opens more", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Two keys live already", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),

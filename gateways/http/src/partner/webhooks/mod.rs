@@ -80,6 +80,9 @@ pub(crate) enum Bodied {
     /// Not JSON.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(Problem),
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Slow(Problem),
     /// The body is too large.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
