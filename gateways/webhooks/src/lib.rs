@@ -53,4 +53,4 @@ pub use metrics::Metrics;
 pub use secret::{BadSecret, Secret};
 pub use send::{Answer, Attempt, BadRoots, Dial, Doing, Message, Resolve, Sender, System, TOTAL_LIMIT, Transport};
 pub use tables::SCHEMA;
-pub use undelivered::{LATE_MS, undelivered};
+pub use undelivered::{LATE_MS, undelivered, undelivered_or_cut};

@@ -266,12 +266,12 @@ impl Endpoints {
         Ok(Columns::of(&row).text()?)
     }
 
-    /// What does not arrive; see [`crate::undelivered`].
+    /// What does not arrive; see [`crate::undelivered_or_cut`].
     ///
     /// # Errors
     /// The database.
-    pub async fn undelivered(&self, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
-        crate::undelivered(&self.store, (self.clock)(), late_ms).await
+    pub async fn undelivered(&self, late_ms: i64) -> Result<(Vec<Undelivered>, bool), Error> {
+        crate::undelivered_or_cut(&self.store, (self.clock)(), late_ms).await
     }
 
     async fn begin(&self) -> Result<Transaction, Refused> {

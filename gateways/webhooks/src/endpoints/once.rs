@@ -51,8 +51,7 @@ impl Endpoints {
         let select = select.push("partner = ? AND endpoint_id = ?", [partner.into(), id.into()]);
         let Some(row) = select.first(&self.store).await? else { return Ok(None) };
         let mut columns = Columns::of(&row);
-        let (asked, secret, old_until, created_at) =
-            (columns.optional_text()?, columns.text()?, columns.optional_int()?, columns.int()?);
+        let (asked, secret, old_until, created_at) = (columns.optional_text()?, columns.text()?, columns.optional_int()?, columns.int()?);
         if asked.as_deref() != Some(request) {
             return Err(Refused::OtherRequest);
         }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::bed::{Bed, NOW, STEPS, each, life, order_id};
 use crate::housekeeping::{Retention, prune};
 use crate::reconcile::{Missing, Reconciled, Told, reconcile};
-use crate::{LATE_MS, Resend, Wish, undelivered};
+use crate::{LATE_MS, Resend, Wish, undelivered, undelivered_or_cut};
 
 /// What the lives of these orders show, as an auditor works it out: each order alone in its partition's places.
 fn told(partner: &str, orders: std::ops::Range<u32>) -> Vec<Told> {
@@ -64,6 +64,25 @@ async fn a_message_that_nobody_will_send_is_missing_and_no_other() {
         let found = reconcile(&bed.store, &told).await.unwrap();
         assert_eq!(found, Reconciled { pending: 3, ..Reconciled::default() }, "nothing is due to an endpoint that is gone");
         bed.endpoints.delete("north", late).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_very_much_that_does_not_arrive_the_oldest_is_told_and_that_there_is_more() {
+    each("much-undelivered", async |bed| {
+        const PARK: &str = "INSERT INTO webhook_parked (order_id, log_partition, log_offset, reason, parked_at, skipped) \
+            VALUES ($1, 0, $2, 'unknown', $2, 0)";
+        let mut transaction = bed.store.begin().await.unwrap();
+        for number in (0..1000_i64).rev() {
+            transaction.execute(PARK, [Uuid::from_u128(number.unsigned_abs().into()).into(), number.into()]).await.unwrap();
+        }
+        transaction.commit().await.unwrap();
+        let (found, cut) = undelivered_or_cut(&bed.store, bed.now(), LATE_MS).await.unwrap();
+        assert_eq!((found.len(), found[0].since, cut), (1000, 0, false));
+        execute(&bed, PARK, vec![Uuid::from_u128(5000).into(), 5000.into()]).await;
+        let (found, cut) = undelivered_or_cut(&bed.store, bed.now(), LATE_MS).await.unwrap();
+        assert_eq!((found.len(), found[999].since, cut), (1000, 999, true));
     })
     .await;
 }
