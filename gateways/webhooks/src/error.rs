@@ -49,6 +49,9 @@ pub enum Refused {
         /// What to do.
         fix: &'static str,
     },
+    /// The idempotency key made another endpoint.
+    #[error("the key was used before with another wish")]
+    OtherRequest,
     /// No more endpoints.
     #[error("{0} endpoints are the most; delete one first")]
     TooMany(i64),

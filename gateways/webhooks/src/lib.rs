@@ -44,7 +44,7 @@ mod tests;
 pub use decide::PATIENCE_MS;
 pub use dispatch::{Clock, Limits};
 pub use endpoints::{
-    Deliveries, Delivery, DeliveryFilter, DeliveryState, ENDPOINTS_MAX, Endpoint, Endpoints, OVERLAP_S, Resend, State, Tested, Wish,
+    Deliveries, Delivery, DeliveryFilter, DeliveryState, ENDPOINTS_MAX, Endpoint, Endpoints, Made, OVERLAP_S, Resend, State, Tested, Wish,
 };
 pub use engine::{Handle, Parts, start};
 pub use error::{Error, Refused};
@@ -55,4 +55,4 @@ pub use metrics::Metrics;
 pub use secret::{BadSecret, Secret};
 pub use send::{Answer, Attempt, BadRoots, Dial, Doing, Message, Resolve, Sender, System, TOTAL_LIMIT, Transport};
 pub use tables::SCHEMA;
-pub use undelivered::{LATE_MS, undelivered};
+pub use undelivered::{LATE_MS, undelivered, undelivered_or_cut};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use atelier_log::{Log, Partition, Record};
 use atelier_projections::feed::Seen;
-use atelier_schemas::{Event, Framed, Topic};
+use atelier_schemas::{Event, Framed, Topic, order_of_key};
 use atelier_webhooks::reconcile::{self, Missing, Told};
 use serde::Serialize;
 use tokio::sync::mpsc;

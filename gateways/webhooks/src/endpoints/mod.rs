@@ -4,6 +4,7 @@
 //! Limits: 16 endpoints of a partner, 4 tests at a time in this process.
 
 mod log;
+mod once;
 mod view;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub use log::Resend;
+pub use once::Made;
 pub use view::{Deliveries, Delivery, DeliveryFilter, DeliveryState, Endpoint, State, Tested};
 
 use crate::decide::Heard;
@@ -88,14 +90,22 @@ impl Endpoints {
     /// # Errors
     /// [`Refused::Field`], [`Refused::TooMany`], [`Refused::Store`].
     pub async fn create(&self, partner: &str, wish: Wish) -> Result<(Endpoint, Secret), Refused> {
+        self.create_as(partner, (self.ids)(), None, wish).await?.ok_or(Refused::Unknown)
+    }
+
+    /// `None`: there is one of that id.
+    async fn create_as(&self, partner: &str, id: Uuid, request: Option<&str>, wish: Wish) -> Result<Option<(Endpoint, Secret)>, Refused> {
         let url = wish.url.as_deref().ok_or_else(|| field("url", "is missing", "Send the address that messages are to go to."))?;
         let url = self.url(url).await?;
         let events = types(wish.events.as_deref().unwrap_or_default())?;
         let description = described(wish.description.as_deref().unwrap_or_default())?;
         let enabled = wish.enabled.unwrap_or(true);
-        let (id, secret, now) = ((self.ids)(), Secret::of((self.draw)()), (self.clock)());
+        let (secret, now) = (Secret::of((self.draw)()), (self.clock)());
         let ends = self.ends().await?;
         let mut transaction = self.begin().await?;
+        if select_one(partner, id).first_in(&mut transaction).await?.is_some() {
+            return Ok(None);
+        }
         let select = Select::text("SELECT COUNT(*) FROM webhook_endpoints WHERE ").push("partner = ?", [partner.into()]);
         let row = select.first_in(&mut transaction).await?;
         if row.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0) >= ENDPOINTS_MAX {
@@ -103,8 +113,9 @@ impl Endpoints {
         }
         let from = unread(&mut transaction, ends).await?;
         const INSERT: &str = "INSERT INTO webhook_endpoints (endpoint_id, partner, url, events, events_from, description, secret, enabled, \
-            disabled_at, disabled_why, created_at, failures, opened, ready_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12)";
-        let values: [Value; 12] = [
+            disabled_at, disabled_why, created_at, failures, opened, ready_at, request) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13)";
+        let values: [Value; 13] = [
             id.into(),
             partner.into(),
             url.as_str().into(),
@@ -117,11 +128,12 @@ impl Endpoints {
             (!enabled).then_some(BY_PARTNER).into(),
             now.into(),
             NEVER.into(),
+            request.into(),
         ];
         transaction.execute(INSERT, values).await?;
         let endpoint = self.found(&mut transaction, partner, id).await?;
         transaction.commit().await?;
-        Ok((endpoint, secret))
+        Ok(Some((endpoint, secret)))
     }
 
     /// All endpoints of a partner, the oldest first.
@@ -209,7 +221,9 @@ impl Endpoints {
     }
 
     /// Gives the endpoint another secret, shown here and never again. Messages are signed with both for
-    /// `overlap_s` seconds ([`OVERLAP_S`] unless given, at most a week; 0: the old one ends now).
+    /// `overlap_s` seconds ([`OVERLAP_S`] unless given, at most a week; 0: the old one ends now). Where an older secret is
+    /// being signed with already, it is that one that stays, for as long as was said or shorter: the one in between may be
+    /// of an answer that was lost, and then nobody verifies with it.
     ///
     /// # Errors
     /// [`Refused::Field`], [`Refused::Unknown`], [`Refused::Store`].
@@ -221,8 +235,10 @@ impl Endpoints {
         let (secret, now) = (Secret::of((self.draw)()), (self.clock)());
         let mut transaction = self.begin().await?;
         self.found(&mut transaction, partner, id).await?;
-        const ROTATE: &str = "UPDATE webhook_endpoints SET old_secret = secret, old_until = $1, secret = $2 WHERE endpoint_id = $3";
-        transaction.execute(ROTATE, [(now + overlap_s * 1000).into(), secret.reveal().as_str().into(), id.into()]).await?;
+        const ROTATE: &str = "UPDATE webhook_endpoints SET old_secret = CASE WHEN old_until > $1 THEN old_secret ELSE secret END, \
+            old_until = CASE WHEN old_until > $1 AND old_until < $2 THEN old_until ELSE $2 END, secret = $3 WHERE endpoint_id = $4";
+        let until = now + overlap_s * 1000;
+        transaction.execute(ROTATE, [now.into(), until.into(), secret.reveal().as_str().into(), id.into()]).await?;
         let endpoint = self.found(&mut transaction, partner, id).await?;
         transaction.commit().await?;
         Ok((endpoint, secret))
@@ -246,8 +262,7 @@ impl Endpoints {
         {
             texts.push(old);
         }
-        let secrets = texts.iter().map(|text| Secret::parse(text)).collect::<Result<_, _>>();
-        let secrets = secrets.map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")))?;
+        let secrets = texts.iter().map(|text| stored_secret(text)).collect::<Result<_, _>>()?;
         let data = TestData { event_id, endpoint_id: id };
         let body = TestMessage { event_type: TEST_TYPE.into(), timestamp: rfc3339(now), data };
         let body = Bytes::from(serde_json::to_vec(&body).expect("texts are JSON"));
@@ -271,12 +286,12 @@ impl Endpoints {
         Ok(Columns::of(&row).text()?)
     }
 
-    /// What does not arrive; see [`crate::undelivered`].
+    /// What does not arrive; see [`crate::undelivered_or_cut`].
     ///
     /// # Errors
     /// The database.
-    pub async fn undelivered(&self, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
-        crate::undelivered(&self.store, (self.clock)(), late_ms).await
+    pub async fn undelivered(&self, late_ms: i64) -> Result<(Vec<Undelivered>, bool), Error> {
+        crate::undelivered_or_cut(&self.store, (self.clock)(), late_ms).await
     }
 
     /// The ends of the log, by partition.
@@ -339,6 +354,10 @@ async fn begin_anew(transaction: &mut Transaction, id: Uuid) -> Result<(), Refus
         paused_until = NULL, ready_at = CASE WHEN lease IS NULL THEN 0 ELSE ready_at END WHERE endpoint_id = $1";
     transaction.execute(ANEW, [id.into()]).await?;
     Ok(())
+}
+
+fn stored_secret(text: &str) -> Result<Secret, Refused> {
+    Secret::parse(text).map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")).into())
 }
 
 /// These offsets, or how far the log is read where that is more, as they stand in `events_from`.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::bed::{Bed, NOW, STEPS, each, life, order_id};
 use crate::housekeeping::{Retention, prune};
 use crate::reconcile::{Missing, Reconciled, Told, kept_after, reconcile};
-use crate::{LATE_MS, Resend, Wish, undelivered};
+use crate::{LATE_MS, Resend, Wish, undelivered, undelivered_or_cut};
 
 /// What the lives of these orders show, as an auditor works it out: each order alone in its partition's places.
 fn told(partner: &str, orders: std::ops::Range<u32>) -> Vec<Told> {
@@ -91,6 +91,25 @@ async fn what_is_kept_is_listed_to_its_end() {
             }
             assert_eq!((count, keys.len()), (3 * STEPS + 3, 3 * STEPS + 3), "pages of {limit}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_very_much_that_does_not_arrive_the_oldest_is_told_and_that_there_is_more() {
+    each("much-undelivered", async |bed| {
+        const PARK: &str = "INSERT INTO webhook_parked (order_id, log_partition, log_offset, reason, parked_at, skipped) \
+            VALUES ($1, 0, $2, 'unknown', $2, 0)";
+        let mut transaction = bed.store.begin().await.unwrap();
+        for number in (0..1000_i64).rev() {
+            transaction.execute(PARK, [Uuid::from_u128(number.unsigned_abs().into()).into(), number.into()]).await.unwrap();
+        }
+        transaction.commit().await.unwrap();
+        let (found, cut) = undelivered_or_cut(&bed.store, bed.now(), LATE_MS).await.unwrap();
+        assert_eq!((found.len(), found[0].since, cut), (1000, 0, false));
+        execute(&bed, PARK, vec![Uuid::from_u128(5000).into(), 5000.into()]).await;
+        let (found, cut) = undelivered_or_cut(&bed.store, bed.now(), LATE_MS).await.unwrap();
+        assert_eq!((found.len(), found[999].since, cut), (1000, 999, true));
     })
     .await;
 }
