@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use atelier_log::client::record_of;
 use atelier_log::embedded::Embedded;
-use atelier_log::{Log, NewRecord};
+use atelier_log::{Log, NewRecord, kafka};
 use atelier_schemas::{Actor, Command, CommandData, Topic, partition_of};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -116,6 +116,36 @@ fn a_record_nobody_can_read_stops_its_order_alone_and_is_skipped_for_a_reason() 
     assert!(status == 200 && again.contains("CANCELLED"), "{again}");
     assert!(up.end(), "{}", up.messages());
     run(&house, &["audit"], 0);
+}
+
+/// On Kafka anybody may write anywhere at any time; the engine has not read it, and takes the word on it all the same.
+#[test]
+fn a_record_written_while_the_engine_runs_is_skipped_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let brokers = atelier_support::Kafka::shared().bootstrap();
+    let settings = vec![("ATELIER_LOG", format!("kafka://{brokers}")), ("ATELIER_TOPIC_PREFIX", "stray-".to_owned())];
+    let house = House { data: folder.path().to_owned(), settings };
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    let url = up.url();
+    let order = created(&url, "one");
+    let config = kafka::Config { brokers, prefix: "stray-".to_owned(), ..kafka::Config::default() };
+    let log = kafka::Kafka::connect(config).unwrap();
+    let garbage = NewRecord { key: order.to_string(), kind: "OrderTeleported", traceparent: None, payload: b"beam me up".to_vec() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let partition = partition_of(&order, log.partitions());
+    let offset = runtime.block_on(log.append(Topic::Events, partition, garbage)).unwrap().to_string();
+    let id = order.to_string();
+    until(&up, "the gap", || http(&url, "GET", "/mes/v1/gaps?cause=unreadable_record", ADMIN, b"").1.contains(&id));
+
+    let skip = ["repair", &id, "skip-records", "--offsets", &offset, "--reason", "a stray script", "--url", &url];
+    assert!(run(&house, &skip, 0).0.contains("Nothing was changed"));
+    assert!(run(&house, &[&skip[..], &["--apply"]].concat(), 0).0.contains("INITIATED, version 2"));
+    assert!(up.messages().contains("the partition is restored again"), "{}", up.messages());
+    until(&up, "no gap", || !http(&url, "GET", "/mes/v1/gaps?cause=unreadable_record", ADMIN, b"").1.contains(&id));
+    let cancel = json!({"reason": "changed my mind"});
+    assert_eq!(post(&url, &format!("/shop/v1/orders/{id}/cancel"), "cancel", &cancel).0, 200);
+    until(&up, "the read models have all", || run_code(&house, &["audit"]) == Some(0));
+    assert!(up.end(), "{}", up.messages());
 }
 
 /// Nobody can say that it does not count: that would be an event of its order, and there is none.
