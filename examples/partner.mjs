@@ -4,17 +4,22 @@
 //   ATELIER_URL=http://127.0.0.1:8080 ATELIER_KEY=atl_… node partner.mjs place ring.stl PO-17 250.00
 //   node partner.mjs follow            every change once, from where the last run ended; --once: what there is now
 //   node partner.mjs reconcile         exit 1 when the two sides do not agree
-//   node partner.mjs verify ID TIMESTAMP SIGNATURE < body    is this webhook ours? ATELIER_WEBHOOK_SECRET=whsec_…
+//   node partner.mjs subscribe https://example.org/atelier    messages go there from now on; prints their secret
+//   node partner.mjs receive 8443      what is sent there, once it is verified; ATELIER_WEBHOOK_SECRET=whsec_…
+//   node partner.mjs verify ID TIMESTAMP SIGNATURE < body    is this webhook Atelier's? exit 1 when it is not
 //
 // What it has learned it keeps in the file ATELIER_STATE (partner-state.json).
 
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { open, readFile, rename } from "node:fs/promises";
+import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const { ATELIER_URL, ATELIER_KEY, ATELIER_WEBHOOK_SECRET, ATELIER_STATE: STATE = "partner-state.json" } = process.env;
 // A webhook that is older, or from the future, is not believed: somebody may have kept it.
 const TOLERANCE_S = 5 * 60;
+// Messages are smaller than 20 kB.
+const BODY_MAX = 64 * 1024;
 
 function fail(text) {
   console.error(text);
@@ -26,12 +31,14 @@ async function call(method, path, body, headers = {}) {
   for (let attempt = 0; attempt < 10; attempt++) {
     let pause = Math.min(2 ** attempt, 30);
     try {
-      const answer = await fetch(ATELIER_URL + path, { method, body, headers: { authorization: `Bearer ${ATELIER_KEY}`, ...headers } });
+      const sent = { method, body, headers: { authorization: `Bearer ${ATELIER_KEY}`, ...headers }, signal: AbortSignal.timeout(60_000) };
+      const answer = await fetch(ATELIER_URL + path, sent);
       // 202: durable, and not decided yet; the same call again tells.
       if (answer.ok && answer.status !== 202) return await answer.json();
-      if (![202, 429, 503].includes(answer.status)) fail(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+      if (![202, 429, 502, 503, 504].includes(answer.status)) fail(`${method} ${path}: ${answer.status} ${await answer.text()}`);
       pause = Number(answer.headers.get("retry-after") ?? 1);
     } catch (error) {
+      // Nobody listens, or the answer was lost, whole or in the middle.
       if (attempt === 9) throw error;
     }
     await sleep(pause * 1000);
@@ -101,6 +108,13 @@ async function reconcile() {
   process.exit(agreed ? 0 : 1);
 }
 
+/** Once per address, however often it is called. The secret is in the answer; keep it, for an hour the same call shows it again. */
+async function subscribe(url) {
+  const key = createHash("sha256").update(url).digest("hex");
+  const headers = { "content-type": "application/json", "idempotency-key": key };
+  console.log(JSON.stringify(await call("POST", "/partner/v1/webhooks", JSON.stringify({ url }), headers)));
+}
+
 /** Whether a webhook is Atelier's, as the Standard Webhooks specification has it. `body`: its bytes, as they came. */
 export function verified(secret, id, timestamp, signatures, body, nowS) {
   if (!/^\d+$/.test(timestamp) || Math.abs(nowS - Number(timestamp)) > TOLERANCE_S) return false;
@@ -111,9 +125,29 @@ export function verified(secret, id, timestamp, signatures, body, nowS) {
   return given.map((signature) => Buffer.from(signature.slice(3), "base64")).some((bytes) => bytes.length === wanted.length && timingSafeEqual(bytes, wanted));
 }
 
-async function input() {
+/** Confirms what is Atelier's. (What speaks TLS stands before it.) What is not confirmed comes again. */
+function receive(port) {
+  const server = createServer(async (request, answer) => {
+    try {
+      const body = await bytes(request);
+      const head = ["webhook-id", "webhook-timestamp", "webhook-signature"].map((name) => request.headers[name] ?? "");
+      const good = verified(ATELIER_WEBHOOK_SECRET, ...head, body, Date.now() / 1000);
+      if (good) console.log(body.toString()); // first to where it is safe, then confirmed
+      answer.writeHead(good ? 204 : 401).end();
+    } catch {
+      answer.destroy(); // it broke off, or is too long
+    }
+  });
+  server.listen(Number(port), "127.0.0.1");
+}
+
+async function bytes(stream) {
   const chunks = [];
-  for await (const chunk of process.stdin) chunks.push(chunk);
+  let length = 0;
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    if ((length += chunk.length) > BODY_MAX) throw new Error("too long");
+  }
   return Buffer.concat(chunks);
 }
 
@@ -121,6 +155,8 @@ const [command, ...rest] = process.argv.slice(2);
 if (command === "place" && rest.length === 3) await place(...rest);
 else if (command === "follow") await follow(rest.includes("--once"));
 else if (command === "reconcile") await reconcile();
+else if (command === "subscribe" && rest.length === 1) await subscribe(...rest);
+else if (command === "receive" && rest.length === 1) receive(...rest);
 else if (command === "verify" && rest.length === 3) {
-  process.exit(verified(ATELIER_WEBHOOK_SECRET, ...rest, await input(), Date.now() / 1000) ? 0 : 1);
-} else fail("usage: node partner.mjs place FILE REFERENCE MAX_PRICE | follow [--once] | reconcile | verify ID TIMESTAMP SIGNATURE");
+  process.exit(verified(ATELIER_WEBHOOK_SECRET, ...rest, await bytes(process.stdin), Date.now() / 1000) ? 0 : 1);
+} else fail("usage: node partner.mjs place FILE REFERENCE MAX_PRICE | follow [--once] | reconcile | subscribe URL | receive PORT | verify ID TIMESTAMP SIGNATURE");

@@ -4,36 +4,42 @@
     ATELIER_URL=http://127.0.0.1:8080 ATELIER_KEY=atl_… python3 partner.py place ring.stl PO-17 250.00
     python3 partner.py follow            # every change once, from where the last run ended; --once: what there is now
     python3 partner.py reconcile         # exit 1 when the two sides do not agree
-    python3 partner.py verify ID TIMESTAMP SIGNATURE < body    # is this webhook ours? ATELIER_WEBHOOK_SECRET=whsec_…
+    python3 partner.py subscribe https://example.org/atelier    # messages go there from now on; prints their secret
+    python3 partner.py receive 8443      # what is sent there, once it is verified; ATELIER_WEBHOOK_SECRET=whsec_…
+    python3 partner.py verify ID TIMESTAMP SIGNATURE < body    # is this webhook Atelier's? exit 1 when it is not
 
 What it has learned it keeps in the file ATELIER_STATE (partner-state.json).
 """
 
-import base64, hashlib, hmac, json, os, sys, time, urllib.error, urllib.parse, urllib.request, uuid
+import base64, hashlib, hmac, http.client, http.server, json, os, sys, time, urllib.error, urllib.parse, urllib.request, uuid
 
 STATE = os.environ.get("ATELIER_STATE", "partner-state.json")
 # A webhook that is older, or from the future, is not believed: somebody may have kept it.
 TOLERANCE_S = 5 * 60
+# Messages are smaller than 20 kB.
+BODY_MAX = 64 * 1024
 
 
-def call(method, path, body=None, content_type="application/json"):
+def call(method, path, body=None, content_type="application/json", key=None):
     """The answer's JSON. Every call here can be repeated, so whatever may pass is waited for."""
     for attempt in range(10):
         request = urllib.request.Request(os.environ["ATELIER_URL"] + path, data=body, method=method)
         request.add_header("Authorization", "Bearer " + os.environ["ATELIER_KEY"])
         if body is not None:
             request.add_header("Content-Type", content_type)
+        if key is not None:
+            request.add_header("Idempotency-Key", key)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 if answer.status != 202:
                     return json.load(answer)
                 pause = 1  # durable, and not decided yet: the same call again tells
         except urllib.error.HTTPError as refused:
-            if refused.code not in (429, 503):
+            if refused.code not in (429, 502, 503, 504):
                 sys.exit(f"{method} {path}: {refused.code} {refused.read().decode()}")
             pause = int(refused.headers.get("Retry-After", "1"))
-        except urllib.error.URLError:
-            pause = min(2**attempt, 30)
+        except (OSError, http.client.HTTPException):
+            pause = min(2**attempt, 30)  # nobody listens, or the answer was lost, whole or in the middle
         time.sleep(pause)
     sys.exit(f"{method} {path}: no answer that lasts; try again later")
 
@@ -103,6 +109,12 @@ def reconcile():
     sys.exit(0 if agreed else 1)
 
 
+def subscribe(url):
+    """Once per address, however often it is called. The secret is in the answer; keep it, for an hour the same call shows it again."""
+    key = hashlib.sha256(url.encode()).hexdigest()
+    print(json.dumps(call("POST", "/partner/v1/webhooks", json.dumps({"url": url}).encode(), key=key)))
+
+
 def verified(secret, message_id, timestamp, signatures, body, now):
     """Whether a webhook is Atelier's, as the Standard Webhooks specification has it. `body`: its bytes, as they came."""
     if not timestamp.isdigit() or abs(now - int(timestamp)) > TOLERANCE_S:
@@ -114,6 +126,23 @@ def verified(secret, message_id, timestamp, signatures, body, now):
     return any(hmac.compare_digest(base64.b64encode(wanted).decode(), signature) for signature in given)
 
 
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Confirms what is Atelier's. (What speaks TLS stands before it.) What is not confirmed comes again."""
+
+    def do_POST(self):
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(min(length, BODY_MAX))
+        head = [self.headers.get(name, "") for name in ("webhook-id", "webhook-timestamp", "webhook-signature")]
+        good = verified(os.environ["ATELIER_WEBHOOK_SECRET"], *head, body, time.time())
+        if good:
+            print(body.decode(), flush=True)  # first to where it is safe, then confirmed
+        self.send_response(204 if good else 401)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 if __name__ == "__main__":
     args = sys.argv[1:]
     if args[:1] == ["place"] and len(args) == 4:
@@ -122,6 +151,10 @@ if __name__ == "__main__":
         follow("--once" in args)
     elif args == ["reconcile"]:
         reconcile()
+    elif args[:1] == ["subscribe"] and len(args) == 2:
+        subscribe(args[1])
+    elif args[:1] == ["receive"] and len(args) == 2:
+        http.server.ThreadingHTTPServer(("127.0.0.1", int(args[1])), Receiver).serve_forever()
     elif args[:1] == ["verify"] and len(args) == 4:
         good = verified(os.environ["ATELIER_WEBHOOK_SECRET"], *args[1:], sys.stdin.buffer.read(), time.time())
         sys.exit(0 if good else 1)

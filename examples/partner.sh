@@ -4,7 +4,8 @@
 #   ATELIER_URL=http://127.0.0.1:8080 ATELIER_KEY=atl_… ./partner.sh place ring.stl PO-17 250.00
 #   ./partner.sh follow            every change once, from where the last run ended; --once: what there is now
 #   ./partner.sh reconcile         exit 1 when the two sides do not agree
-#   ./partner.sh verify ID TIMESTAMP SIGNATURE < body    is this webhook ours? ATELIER_WEBHOOK_SECRET=whsec_…
+#   ./partner.sh subscribe https://example.org/atelier    messages go there from now on; prints their secret
+#   ./partner.sh verify ID TIMESTAMP SIGNATURE < body    is this webhook Atelier's? ATELIER_WEBHOOK_SECRET=whsec_…
 #
 # What it has learned it keeps in the file ATELIER_STATE (partner-state.json).
 set -euo pipefail
@@ -13,22 +14,40 @@ state=${ATELIER_STATE:-partner-state.json}
 # A webhook that is older, or from the future, is not believed: somebody may have kept it.
 tolerance_s=300
 
-# The answer's JSON. Every call here can be repeated; curl waits as Retry-After says. The key does not show in the list of processes.
+# The answer's JSON. Every call here can be repeated, so whatever may pass is waited for. (curl's own --retry takes a 202 for an
+# order.) The key does not show in the list of processes.
 call() {
-    local path=$1; shift
-    curl --silent --show-error --fail-with-body --max-time 60 --retry 9 --retry-connrefused \
-        --header @<(printf 'Authorization: Bearer %s' "$ATELIER_KEY") "$@" "$ATELIER_URL$path"
+    local path=$1 attempt answer status pause; shift
+    for attempt in {0..9}; do
+        if answer=$(curl --silent --max-time 60 --header @<(printf 'Authorization: Bearer %s' "$ATELIER_KEY") \
+            --write-out '\n%{http_code} %header{retry-after}' "$@" "$ATELIER_URL$path"); then
+            read -r status pause <<< "${answer##*$'\n'}"
+            answer=${answer%$'\n'*}
+            case $status in
+                202) ;; # durable, and not decided yet: the same call again tells
+                2??) printf '%s\n' "$answer"; return ;;
+                429 | 502 | 503 | 504) ;;
+                *) echo "$path: $status $answer" >&2; return 1 ;;
+            esac
+            sleep "${pause:-1}"
+        else # nobody listens, or the answer was lost, whole or in the middle
+            sleep $((attempt < 5 ? 2 ** attempt : 30))
+        fi
+    done
+    echo "$path: no answer that lasts; try again later" >&2
+    return 1
 }
 
 # One call, idempotent by the reference: to be sent again until it is answered. Prices up to the limit are approved.
 place() {
-    local order
-    order=$(jq --null-input --compact-output --arg reference "$2" --arg price "$3" '{
+    # In a file: in an argument curl would take a `;` in the reference for its own.
+    order=$(mktemp)
+    trap 'rm -f "$order"' EXIT
+    jq --null-input --compact-output --arg reference "$2" --arg price "$3" '{
         reference: $reference,
         item: {material: "silver-925", quantity: 1, finish: "polished"},
-        terms: {approve: "at_once", max_price: {amount: $price, currency: "EUR"}}}')
-    call /partner/v1/orders --form "order=$order;type=application/json" --form "model=@$1;type=model/stl"
-    echo
+        terms: {approve: "at_once", max_price: {amount: $price, currency: "EUR"}}}' > "$order"
+    call /partner/v1/orders --form "order=<$order;type=application/json" --form "model=@\"$1\";type=model/stl"
 }
 
 # The cursor and the versions are written together: after a crash neither is ahead of the other.
@@ -48,11 +67,22 @@ follow() {
 }
 
 reconcile() {
-    local found
-    found=$(jq --compact-output '{orders: [.orders | to_entries[] | {order_id: .key, version: .value}]}' "$state" |
-        call /partner/v1/reconcile --header 'Content-Type: application/json' --data @-)
-    echo "$found"
-    jq --exit-status '(.differing | length) + (.unknown | length) == 0' <<< "$found" > /dev/null
+    local part found agreed=0
+    # 1000 in one question would be taken; an argument of a program has at most 128 KiB.
+    while read -r part; do
+        found=$(call /partner/v1/reconcile --header 'Content-Type: application/json' --data "$part")
+        echo "$found"
+        jq --exit-status '(.differing | length) + (.unknown | length) == 0' <<< "$found" > /dev/null || agreed=1
+    done < <(jq --compact-output '[.orders | to_entries[] | {order_id: .key, version: .value}] | range(0; length; 500) as $at | {orders: .[$at:$at + 500]}' "$state")
+    return $agreed
+}
+
+# Once per address, however often it is called. The secret is in the answer; keep it, for an hour the same call shows it again.
+subscribe() {
+    local key
+    key=$(printf %s "$1" | sha256sum | cut -d ' ' -f 1)
+    call /partner/v1/webhooks --header 'Content-Type: application/json' --header "Idempotency-Key: $key" \
+        --data "$(jq --null-input --compact-output --arg url "$1" '{url: $url}')"
 }
 
 # Whether a webhook is Atelier's, as the Standard Webhooks specification has it; its body, as it came, on standard input.
@@ -71,6 +101,6 @@ verify() {
 }
 
 case ${1:-} in
-    place | follow | reconcile | verify) "$@" ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    place | follow | reconcile | subscribe | verify) "$@" ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

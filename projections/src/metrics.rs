@@ -76,7 +76,8 @@ impl Metrics {
         registry.register(
             "atelier_gaps_open",
             "Orders (or, for projection_behind, partitions of read models) with an open gap of the cause; absent while unknown; \
-             webhook_undelivered is told by those who send, as webhook_undelivered",
+             webhook_undelivered is told by those who send, as webhook_undelivered, and unknown_parcel by the gateways for \
+             carriers, as carrier_messages_waiting",
             metrics.gaps_open.clone(),
         );
         metrics

@@ -6,7 +6,8 @@
 //! The shape of it: a crate that keeps rows states its [`Schema`] (tables, and whether what is committed has
 //! to outlive a power cut) and opens a [`Store`] with it. Several may share one PostgreSQL database: their
 //! tables have different names and each keeps its own record of migrations. It reads with [`Select`], whose
-//! rows come apart with [`Columns`], and writes in a [`Transaction`], many rows of one table with [`Table`].
+//! rows come apart with [`Columns`], and writes in a [`Transaction`], many rows of one table with [`Table`], by
+//! any other statement with [`Bulk`].
 //!
 //! ```no_run
 //! # async fn show() -> Result<(), atelier_store::Error> {
@@ -35,15 +36,18 @@
 //! Deliberately absent: an object mapper, joins by code, retries. A caller knows whether trying again is safe.
 
 mod address;
+mod bulk;
 mod dialect;
 mod error;
 mod migrations;
 mod select;
+mod sizes;
 mod store;
 mod table;
 mod transaction;
 mod value;
 
+pub use bulk::Bulk;
 pub use dialect::Durability;
 pub use error::Error;
 pub use migrations::Schema;

@@ -1,18 +1,12 @@
 //! Writing and reading many rows with few statements.
 //!
-//! A statement for 64 rows costs little more than one for a single row; three sizes are prepared once
-//! per connection and any number of rows is cut into them.
-
-use std::sync::OnceLock;
+//! [`Table`] is for whole rows and their keys, [`Bulk`](crate::Bulk) for any other statement over many rows.
 
 use sqlx::any::AnyRow;
 
 use crate::dialect::Dialect;
+use crate::sizes::{SIZES, Statements, largest, places};
 use crate::{Error, Transaction, Value};
-
-/// Rows per statement, largest first. 64 rows of 25 columns stay far below both databases' limit of
-/// parameters (32,766 and 65,535).
-const SIZES: [usize; 3] = [64, 8, 1];
 
 /// What to do with a row whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,19 +15,6 @@ pub enum Conflict {
     Replace,
     /// The old row stays.
     Keep,
-}
-
-/// The texts of one statement, made when first used: by database and size.
-struct Statements([[OnceLock<String>; SIZES.len()]; 2]);
-
-impl Statements {
-    const fn new() -> Self {
-        Self([const { [const { OnceLock::new() }; SIZES.len()] }; 2])
-    }
-
-    fn text(&self, dialect: Dialect, slot: usize, make: impl FnOnce() -> String) -> &str {
-        self.0[dialect as usize][slot].get_or_init(make)
-    }
 }
 
 /// A table and its prepared statements.
@@ -59,12 +40,6 @@ impl Table {
     }
 
     fn upsert(&self, dialect: Dialect, size: usize) -> String {
-        let width = self.columns.len();
-        let row = |row: usize| {
-            let places: Vec<String> = (1..=width).map(|column| dialect.place(row * width + column)).collect();
-            format!("({})", places.join(", "))
-        };
-        let rows: Vec<String> = (0..size).map(row).collect();
         let updates: Vec<String> = self.columns[self.keys..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
         let conflict = match self.conflict {
             Conflict::Replace => format!("UPDATE SET {}", updates.join(", ")),
@@ -74,7 +49,7 @@ impl Table {
             "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO {conflict}",
             self.name,
             self.columns.join(", "),
-            rows.join(", "),
+            places(dialect, size, self.columns.len()),
             self.columns[..self.keys].join(", "),
         )
     }
@@ -87,7 +62,7 @@ impl Table {
         let dialect = transaction.dialect;
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
-            let slot = SIZES.iter().position(|size| *size <= rows.len()).unwrap_or(SIZES.len() - 1);
+            let slot = largest(rows.len());
             let sql = self.upserts.text(dialect, slot, || self.upsert(dialect, SIZES[slot]));
             let mut query = sqlx::query(sql);
             for value in rows.by_ref().take(SIZES[slot]).flatten() {
@@ -107,13 +82,11 @@ impl Table {
         let mut found = Vec::with_capacity(keys.len());
         let mut rest = keys;
         while !rest.is_empty() {
-            let slot = SIZES.iter().position(|size| *size <= rest.len()).unwrap_or(SIZES.len() - 1);
+            let slot = largest(rest.len());
             let (now, later) = rest.split_at(SIZES[slot]);
             rest = later;
-            let sql = self.selects.text(dialect, slot, || {
-                let places: Vec<String> = (1..=SIZES[slot]).map(|place| dialect.place(place)).collect();
-                format!("{}{} IN ({})", self.select(), self.columns[0], places.join(", "))
-            });
+            let sql =
+                self.selects.text(dialect, slot, || format!("{}{} IN {}", self.select(), self.columns[0], places(dialect, 1, SIZES[slot])));
             let mut query = sqlx::query(sql);
             for key in now {
                 query = key.clone().bind(query);

@@ -136,10 +136,40 @@ fn a_deadline_that_passes_while_no_engine_is_there_shows_up_and_is_written_down_
     until(&up, "the silence shows up", || causes(&["gaps", "--json", "--grace-s", "1"]) == ["no_engine"]);
     let text = house.run(&["gaps", "--grace-s", "1", "--cause", "no_engine"]);
     assert_eq!(text.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&text.stdout).contains("no engine has written anything in partition"), "{text:?}");
+    assert!(String::from_utf8_lossy(&text.stdout).contains("no engine has decided anything in partition"), "{text:?}");
 
     let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
     up.url();
     until(&up, "the engine says it itself", || causes(&["gaps", "--json", "--grace-s", "1"]) == ["waiting_for_buyer"]);
+    assert!(up.end(), "{}", up.messages());
+}
+
+/// What the log says of a deadline is older than the policy in force; a dead engine would look the same.
+#[test]
+fn a_longer_limit_looks_like_a_dead_engine_until_the_engine_is_asked_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.json");
+    let limit = |version: &str, draft_ms: u32| {
+        let next = folder.path().join("next.json");
+        std::fs::write(&next, json!({"version": version, "limits": {"draft_ms": draft_ms}}).to_string()).unwrap();
+        std::fs::rename(&next, &policy).unwrap();
+    };
+    limit("short", 10_000);
+    let house = House { data: folder.path().to_owned(), settings: vec![("ATELIER_POLICY", policy.display().to_string())] };
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    let url = up.url();
+    let order = created(&url, "draft");
+    limit("long", 86_400_000);
+    until(&up, "the policy is in force", || up.messages().contains("another policy is in force"));
+
+    let gaps = || json_of(&house.run(&["gaps", "--json", "--grace-s", "1"]))["gaps"].as_array().unwrap().clone();
+    until(&up, "nothing tells it from a dead engine", || gaps().iter().any(|gap| gap["cause"] == "no_engine"));
+    let found = gaps();
+    assert_eq!((found.len(), &found[0]["order_id"]), (1, &json!(order)));
+    let asks = format!("`atelier repair {order} hold --reason asked`");
+    assert!(found[0]["detail"].as_str().is_some_and(|detail| detail.contains(&asks)), "{found:?}");
+    let asked = house.run(&["repair", &order, "hold", "--reason", "asked", "--url", &url]);
+    assert!(asked.status.success() && String::from_utf8_lossy(&asked.stdout).contains("Nothing was changed"), "{asked:?}");
+    until(&up, "its answer is enough", || gaps().is_empty());
     assert!(up.end(), "{}", up.messages());
 }

@@ -81,5 +81,17 @@ fn a_delivery_told_before_its_parcel_is_known_survives_a_crash_and_closes_the_or
     until(&up, "the gap is gone", || gaps() == (Some(0), 0));
     let (status, again) = told(&url, "m1", "T1");
     assert_eq!(status, 200, "{again}");
+    // A parcel that never turns up: the gap is closed by hand, with a reason.
+    let (status, answer) = told(&url, "m/2", "T9");
+    assert_eq!((status, gaps()), (202, (Some(1), 1)), "{answer}");
+    let dismiss = ["repair", "--parcel", "dhl/m/2", "--reason", "mistyped", "--staff", "vera", "--url", &url];
+    let would = house.run(&dismiss);
+    assert!(would.status.success() && String::from_utf8_lossy(&would.stdout).contains("parcel T9"), "{would:?}");
+    assert_eq!(gaps(), (Some(1), 1), "a dry run changes nothing");
+    let done = house.run(&[&dismiss[..], &["--apply"]].concat());
+    assert!(done.status.success() && String::from_utf8_lossy(&done.stdout).contains("dismissed by vera"), "{done:?}");
+    assert_eq!(gaps(), (Some(0), 0));
+    let unknown = house.run(&["repair", "--parcel", "dhl/m3", "--reason", "mistyped", "--url", &url]);
+    assert!(unknown.status.code() == Some(1) && String::from_utf8_lossy(&unknown.stderr).contains("No such message"), "{unknown:?}");
     assert!(up.end(), "{}", up.messages());
 }

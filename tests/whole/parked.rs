@@ -118,6 +118,44 @@ fn a_record_nobody_can_read_stops_its_order_alone_and_is_skipped_for_a_reason() 
     run(&house, &["audit"], 0);
 }
 
+/// Nobody can say that it does not count: that would be an event of its order, and there is none.
+#[test]
+fn an_event_of_no_order_is_named_and_stops_neither_orders_nor_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House { data: folder.path().to_owned(), settings: vec![("ATELIER_CHECKPOINT_EVERY", "1".to_owned())] };
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    let order = created(&up.url(), "one");
+    assert!(up.end(), "{}", up.messages());
+    let partition = partition_of(&order, PARTITIONS);
+    let nobody = (0_u128..).map(Uuid::from_u128).find(|id| partition_of(id, PARTITIONS) == partition).unwrap();
+    let garbage = NewRecord { key: nobody.to_string(), kind: "OrderTeleported", traceparent: None, payload: b"beam me up".to_vec() };
+    let offset = write(folder.path(), vec![(Topic::Events, partition, garbage)])[0];
+
+    let (told, _) = run(&house, &["parked"], 1);
+    assert!(told.contains(&format!("event {partition}/{offset}  order {nobody}")) && told.contains("no order begins with it"), "{told}");
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    let url = up.url();
+    let cancel = json!({"reason": "changed my mind"});
+    assert_eq!(post(&url, &format!("/shop/v1/orders/{order}/cancel"), "cancel", &cancel).0, 200, "its neighbour goes on");
+    until(&up, "a checkpoint behind it", || {
+        let (_, metrics) = http(&url, "GET", "/metrics", &[], b"");
+        metrics.lines().any(|line| line.strip_prefix("engine_checkpoints_total ").is_some_and(|count| count != "0"))
+    });
+    until(&up, "the gap", || http(&url, "GET", "/mes/v1/gaps?cause=unreadable_record", ADMIN, b"").1.contains(&nobody.to_string()));
+    assert!(up.end(), "{}", up.messages());
+    let (audited, _) = run(&house, &["audit"], 1);
+    assert!(audited.contains("unreadable_event") && audited.contains(&nobody.to_string()), "{audited}");
+
+    // It is looked at again by whoever restores from that checkpoint.
+    let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
+    let url = up.url();
+    until(&up, "it is still known", || {
+        let (_, metrics) = http(&url, "GET", "/metrics", &[], b"");
+        metrics.contains(&format!("engine_parked_orders{{partition=\"{partition}\"}} 1\n"))
+    });
+    assert!(up.end(), "{}", up.messages());
+}
+
 #[test]
 fn a_dead_letter_is_replayed_once_however_often_it_is_sent() {
     let folder = tempfile::tempdir().unwrap();

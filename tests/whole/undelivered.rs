@@ -90,8 +90,20 @@ fn a_message_that_does_not_arrive_is_a_gap_until_it_does() {
     assert!(roles[0].end(), "{}", roles[0].messages());
 }
 
-/// Lets some orders' messages arrive, then removes the delivery of one of them by `remove`, which says whose it was.
-fn audited(store: Option<String>, remove: impl FnOnce(&House) -> String) {
+/// What the audit is to say of what was spoilt: the problem, under which name it is counted, and how much more is due.
+struct Said {
+    kind: &'static str,
+    counted: &'static str,
+    more_due: u64,
+}
+
+const MISSING: Said = Said { kind: "missing_delivery", counted: "missing", more_due: 0 };
+/// Due now, and was not then.
+const WANTED: Said = Said { more_due: 1, ..MISSING };
+const STRAY: Said = Said { kind: "stray_delivery", counted: "stray", more_due: 0 };
+
+/// Lets some orders' messages arrive, then spoils one by `spoil`, which says whose it was.
+fn audited(store: Option<String>, said: &Said, spoil: impl FnOnce(&House) -> String) {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = vec![("ATELIER_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned())];
     settings.extend(store.map(|url| ("ATELIER_STORE", url)));
@@ -123,14 +135,15 @@ fn audited(store: Option<String>, remove: impl FnOnce(&House) -> String) {
     let (code, before) = told(&house, &["audit", "--json"]);
     assert_eq!(code, 0, "{before:#}");
 
-    let order = remove(&house);
+    let order = spoil(&house);
     let (code, report) = told(&house, &["audit", "--json"]);
-    assert_eq!((code, messages(&report, "missing")), (1, 1), "{report:#}");
-    assert_eq!(messages(&report, "due"), messages(&before, "due"));
+    assert_eq!((code, messages(&report, said.counted)), (1, 1), "{report:#}");
+    assert_eq!(messages(&report, "due"), messages(&before, "due") + said.more_due);
     let named: Vec<_> = report["problems"].as_array().unwrap().iter().map(|problem| (&problem["kind"], &problem["id"])).collect();
-    assert_eq!(named, [(&json!("missing_delivery"), &json!(order))], "{report:#}");
+    assert_eq!(named, [(&json!(said.kind), &json!(order))], "{report:#}");
     let text = String::from_utf8(house.run(&["audit"]).stdout).unwrap();
-    assert!(text.contains("+ missing 1\n"), "{text}");
+    let counted = if said.counted == "stray" { "; stray 1\n" } else { "+ missing 1\n" };
+    assert!(text.contains(counted), "{text}");
 }
 
 /// One message of the second order by id.
@@ -139,7 +152,7 @@ const ONE: &str =
 
 #[test]
 fn a_delivery_that_is_gone_is_named_by_the_audit_on_sqlite() {
-    audited(None, |house| {
+    audited(None, &MISSING, |house| {
         let rows = Connection::open(house.data.join("webhooks.sqlite")).unwrap();
         let (order, sequence, endpoint): (String, i64, String) =
             rows.query_row(ONE, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
@@ -153,11 +166,44 @@ fn a_delivery_that_is_gone_is_named_by_the_audit_on_sqlite() {
 fn a_delivery_that_is_gone_is_named_by_the_audit_on_postgresql() {
     let database = "webhooks_audited";
     let store = Postgres::shared().create_database(database);
-    audited(Some(store), |_| {
+    audited(Some(store), &MISSING, |_| {
         let delete = format!(
             "WITH one AS ({ONE}) DELETE FROM webhook_deliveries d USING one WHERE d.order_id = one.order_id AND d.sequence = one.sequence \
              AND d.endpoint_id = one.endpoint_id RETURNING d.order_id"
         );
         Postgres::shared().query(database, &delete)
+    });
+}
+
+/// A copy of the first message, as one more of its order's.
+const COPY: &str = "INSERT INTO webhook_deliveries (endpoint_id, order_id, sequence, event_id, event_type, body, event_at, state, attempts) \
+    SELECT endpoint_id, order_id, 99, event_id, event_type, body, event_at, 1, 1 FROM webhook_deliveries \
+    ORDER BY order_id, endpoint_id, sequence LIMIT 1";
+
+#[test]
+fn a_delivery_that_tells_of_nothing_is_named_by_the_audit_on_sqlite() {
+    audited(None, &STRAY, |house| {
+        let rows = Connection::open(house.data.join("webhooks.sqlite")).unwrap();
+        assert_eq!(rows.execute(COPY, []).unwrap(), 1);
+        rows.query_row("SELECT order_id FROM webhook_deliveries WHERE sequence = 99", [], |row| row.get(0)).unwrap()
+    });
+}
+
+#[test]
+fn a_delivery_that_tells_of_nothing_is_named_by_the_audit_on_postgresql() {
+    let database = "webhooks_strays";
+    let store = Postgres::shared().create_database(database);
+    audited(Some(store), &STRAY, |_| Postgres::shared().query(database, &format!("{COPY} RETURNING order_id")));
+}
+
+/// An endpoint that wants its type from an earlier offset on ought to have been told of the order before it.
+#[test]
+fn an_endpoint_whose_offsets_were_moved_lacks_a_delivery() {
+    audited(None, &WANTED, |house| {
+        let rows = Connection::open(house.data.join("webhooks.sqlite")).unwrap();
+        let moved = "UPDATE webhook_endpoints SET events_from = '0 0 0 0' WHERE events = 'order.created'";
+        assert_eq!(rows.execute(moved, []).unwrap(), 1);
+        let before = "SELECT order_id FROM webhook_orders WHERE order_id NOT IN (SELECT order_id FROM webhook_deliveries)";
+        rows.query_row(before, [], |row| row.get(0)).unwrap()
     });
 }

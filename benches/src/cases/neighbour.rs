@@ -1,8 +1,9 @@
 //! What a partner that asks ten times as often as it may does to its neighbours.
 //!
-//! The real binary, `atelier up` on the embedded log. Another partner and the shop place orders at a steady rate, measured
+//! The real binary, `atelier up` on the embedded log. Other partners and the shop place orders at a steady rate, measured
 //! from the moment each was meant to be sent, while the loud partner keeps within its limit (bare) or asks at ten times
-//! of it (ours). What it is granted is the same in both; the rest is what has to cost nobody anything.
+//! of it (ours). Once the burst that everybody has is used up, what it is granted is the same in both; the rest is what
+//! has to cost nobody anything.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -17,12 +18,15 @@ use crate::harness::{Block, Compared, Latencies, Outcome, Report, Row, Settings,
 const LIMIT: f64 = 10.0;
 const TIMES: f64 = 10.0;
 const SHOP_RATE: f64 = 40.0;
-/// Within its limit, so that none of its orders is refused.
+/// So many others, each within its limit, so that none of its orders is refused.
+const NEIGHBOURS: usize = 4;
 const PARTNER_RATE: f64 = 5.0;
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 4;
+/// Until then the loud partner uses its burst up; nothing is measured.
+const LEAD: Duration = Duration::from_secs(3);
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// A block shorter than this has too few orders for a 99th percentile.
-const SHORTEST_S: f64 = 2.0;
+/// In a block of so many seconds five neighbours' orders take longer than their 99th percentile, and ten of the shop's.
+const SHORTEST_S: f64 = 25.0;
 const SHOP_BODY: &str =
     r#"{"customer":{"name":"Jane Roe","email":"jane.roe@example.org"},"item":{"material":"silver-925","quantity":1,"finish":"polished"}}"#;
 /// `solid ring` in base64: a file that is quickly found to be none.
@@ -30,14 +34,15 @@ const FILE: &str = "c29saWQgcmluZwo=";
 
 pub(super) fn run(settings: &Settings, report: &mut Report) -> Outcome<()> {
     let house = House::start()?;
-    let seconds = settings.block_s.max(SHORTEST_S);
+    let seconds = settings.block_s.max(SHORTEST_S) + LEAD.as_secs_f64();
     let mut number = 0;
     let mut of_partner: [Vec<Block>; 2] = [Vec::new(), Vec::new()];
     let mut block = |times: f64| -> Outcome<(Block, Block)> {
         number += 1;
         // New ones for each block: as many orders as one may have open are soon there.
-        let (loud, neighbour) = (house.key(&format!("loud-{number}"))?, house.key(&format!("neighbour-{number}"))?);
-        house.block(&loud, &neighbour, number, times, seconds)
+        let loud = house.key(&format!("loud-{number}"))?;
+        let neighbours = (0..NEIGHBOURS).map(|nth| house.key(&format!("neighbour-{number}-{nth}"))).collect::<Outcome<Vec<_>>>()?;
+        house.block(&loud, &neighbours, number, times, seconds)
     };
     block(1.0)?;
     let compared = {
@@ -54,7 +59,7 @@ pub(super) fn run(settings: &Settings, report: &mut Report) -> Outcome<()> {
     report.add(Row::compared(&what("the shop"), "ms", Target::AtMost(1.1), &compared));
     let [ours, bare] = of_partner;
     let compared = Compared { ours, bare, machine: compared.machine };
-    report.add(Row::compared(&what("another partner"), "ms", Target::AtMost(1.1), &compared));
+    report.add(Row::compared(&what(&format!("{NEIGHBOURS} other partners")), "ms", Target::AtMost(1.1), &compared));
     Ok(())
 }
 
@@ -102,8 +107,8 @@ impl House {
         Ok(text.lines().next().unwrap_or_default().to_owned())
     }
 
-    /// All three at once; what the shop and the neighbour saw.
-    fn block(&self, loud: &str, neighbour: &str, number: usize, times: f64, seconds: f64) -> Outcome<(Block, Block)> {
+    /// All at once; what the shop and the neighbours saw.
+    fn block(&self, loud: &str, neighbours: &[String], number: usize, times: f64, seconds: f64) -> Outcome<(Block, Block)> {
         let cpu_before = cpu_of(self.child.id());
         let order = |n: usize| {
             format!(
@@ -117,24 +122,28 @@ impl House {
             rate: SHOP_RATE,
             may_be_limited: false,
         };
-        let neighbour = Stream { head: partner(neighbour), body: &order, rate: PARTNER_RATE, may_be_limited: false };
+        let within = |key: &String| Stream { head: partner(key), body: &order, rate: PARTNER_RATE, may_be_limited: false };
+        let neighbours: Vec<Stream<'_>> = neighbours.iter().map(within).collect();
         let loud = Stream { head: partner(loud), body: &order, rate: LIMIT * times, may_be_limited: true };
         let start = Instant::now() + Duration::from_millis(50);
-        let (shop, neighbour, limited) = std::thread::scope(|scope| -> Outcome<_> {
+        let (shop, neighbours, limited) = std::thread::scope(|scope| -> Outcome<_> {
             let run = |stream| scope.spawn(move || self.stream(stream, start, number, seconds));
-            let (shop, neighbour, loud) = (run(&shop), run(&neighbour), run(&loud));
+            let (shop, loud) = (run(&shop), run(&loud));
+            let neighbours: Vec<_> = neighbours.iter().map(run).collect();
             let done = |thread: std::thread::ScopedJoinHandle<'_, Outcome<_>>| thread.join().map_err(|_| "a sender panicked")?;
-            let ((shop, _), (neighbour, _), (_, limited)) = (done(shop)?, done(neighbour)?, done(loud)?);
-            Ok((shop, neighbour, limited))
+            let mut theirs = Latencies::default();
+            for neighbour in neighbours {
+                theirs.merge(done(neighbour)?.0);
+            }
+            let ((shop, _), (_, limited)) = (done(shop)?, done(loud)?);
+            Ok((shop, theirs, limited))
         })?;
         ensure(times < 2.0 || limited > 0, || "the loud partner was never told to wait".into())?;
         let cpu_s = cpu_of(self.child.id()) - cpu_before;
-        let block = |mut latencies: Latencies| Block {
-            value: latencies.quantile_ms(0.99),
-            cpu_s_per_1000: cpu_s / latencies.len().max(1) as f64 * 1000.0,
-            p99_ms: None,
-        };
-        Ok((block(shop), block(neighbour)))
+        let sent = (SHOP_RATE + PARTNER_RATE * NEIGHBOURS as f64 + LIMIT * times) * seconds;
+        let block =
+            |mut latencies: Latencies| Block { value: latencies.quantile_ms(0.99), cpu_s_per_1000: cpu_s / sent * 1000.0, p99_ms: None };
+        Ok((block(shop), block(neighbours)))
     }
 
     /// Sends for so long over several connections; the latencies, and how many were told to wait.
@@ -180,7 +189,9 @@ impl House {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             writer.write_all(request.as_bytes())?;
             let (head, body) = answer(&mut reader)?;
-            latencies.add(due.elapsed());
+            if due >= start + LEAD {
+                latencies.add(due.elapsed());
+            }
             let told = stream.may_be_limited && head.starts_with("HTTP/1.1 429");
             ensure(told || head.starts_with("HTTP/1.1 201"), || format!("{head}{body}"))?;
             limited += usize::from(told);

@@ -70,6 +70,7 @@ pub fn restore(
         Some(Found { state, tail, name, .. }) => (state, tail, Some(name)),
         None => (PartitionState::new(settings, next_command)?, log.read(Topic::Events, &[(partition, 0)])?, None),
     };
+    state.was_read_to(end);
     let events = replay_to(reader, partition, end, &mut state, stopping, |_| {})?;
     state.arm();
     Ok(Restored { state, events, checkpoint })

@@ -73,8 +73,10 @@ pub struct Worker {
     stopping: Arc<AtomicBool>,
     owner: Option<Box<dyn Owner>>,
     owned: BTreeMap<Partition, PartitionState>,
-    /// Assigned, and not restored yet.
+    /// Assigned, and not restored yet; or to be restored again.
     assigned: Vec<Partition>,
+    /// Restored again for this command, the first one that is not decided.
+    again_for: BTreeMap<Partition, u64>,
     /// Taken from the log by one poll, and not decided yet; nothing is polled before that.
     taken: BTreeMap<Partition, Vec<CommandRecord>>,
     /// Polled since deadlines were last looked at.
@@ -105,6 +107,7 @@ impl Worker {
             owner: None,
             owned: BTreeMap::new(),
             assigned: Vec::new(),
+            again_for: BTreeMap::new(),
             taken: BTreeMap::new(),
             polled: false,
             due: BTreeSet::new(),
@@ -246,7 +249,10 @@ impl Worker {
         let checkpoints = self.settings.checkpoints.as_ref().map(|checkpoints| checkpoints.store.as_ref());
         let started = Instant::now();
         match restore(self.log.as_ref(), settings, checkpoints, || self.stopping()) {
-            Ok(Restored { state, events, checkpoint }) => {
+            Ok(Restored { mut state, events, checkpoint }) => {
+                if let Some(command) = self.again_for.remove(&partition) {
+                    state.was_read_for(command);
+                }
                 tracing::info!(
                     partition,
                     checkpoint,
@@ -273,6 +279,8 @@ impl Worker {
                 tracing::info!(partition, "partition handed over");
             }
             self.metrics.open_orders.remove(&PartitionLabel { partition: *partition });
+            self.again_for.remove(partition);
+            self.assigned.retain(|assigned| assigned != partition);
         }
     }
 
@@ -287,7 +295,15 @@ impl Worker {
         }
         let count = commands.len() as u64;
         let transaction = state.decide(commands, now).map_err(index_failed)?;
-        self.unwritten = Some(Unwritten { transaction, commands: count });
+        let left = state.left();
+        let decided = count - left.len() as u64;
+        if let Some(first) = left.first().map(|command| command.offset) {
+            tracing::info!(partition, command = first, "somebody names events this engine has not read: the partition is restored again");
+            self.again_for.insert(partition, first);
+            self.assigned.push(partition);
+            self.taken.insert(partition, left);
+        }
+        self.unwritten = (decided > 0).then_some(Unwritten { transaction, commands: decided });
         Ok(())
     }
 

@@ -109,7 +109,8 @@ atelier replay --order 6f1cf0b6-… --follow"
     #[command(
         after_help = "Exit codes: 0 done or possible, 1 refused (with the reason and what is allowed), 2 could not ask.\n\nExamples:\n  \
 atelier repair 6f1cf0b6-…\n  atelier repair 6f1cf0b6-… release --reason \"operator is ill\"\n  \
-atelier repair 6f1cf0b6-… reprice --reason \"worker was out of memory\" --apply --staff vera"
+atelier repair 6f1cf0b6-… reprice --reason \"worker was out of memory\" --apply --staff vera\n  \
+atelier repair --parcel dhl/msg-4711 --reason \"mistyped, says dhl\" --apply"
     )]
     Repair(RepairArgs),
     /// Records nobody can read: events that set their order aside, commands that were refused for it

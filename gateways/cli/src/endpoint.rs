@@ -13,9 +13,15 @@ use crate::wiring;
 
 /// Does what was asked.
 pub(crate) async fn run(settings: &Settings, args: &EndpointArgs) -> Result<ExitCode, Failure> {
-    let endpoints = wiring::endpoints(settings, wiring::webhooks_store(settings).await?)?;
     let id = args.action.endpoint();
-    let partner = endpoints.partner_of(id).await?;
+    let unknown =
+        || format!("there is no endpoint {id} in {}; `atelier gaps` shows endpoints with their ids", wiring::webhooks_place(settings));
+    let store = wiring::webhooks_store_if_any(settings).await?.ok_or_else(unknown)?;
+    let endpoints = wiring::endpoints(settings, store, None)?;
+    let partner = match endpoints.partner_of(id).await {
+        Err(Refused::Unknown) => return Err(unknown().into()),
+        partner => partner?,
+    };
     let (text, value) = match &args.action {
         EndpointAction::Enable { .. } => {
             endpoints.update(&partner, id, Wish { enabled: Some(true), ..Wish::default() }).await?;

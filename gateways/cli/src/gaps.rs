@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use atelier_partners::{WAITING_MAX, Waiting};
-use atelier_projections::{Found, Gap, GapFilter, GapState, Queries, UnknownParcel};
+use atelier_projections::{Cause, Found, Gap, GapFilter, GapState, Queries, UnknownParcel};
 
 use crate::Failure;
 use crate::cli::GapsArgs;
@@ -29,9 +29,9 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     let found = tokio::task::spawn_blocking(move || Found::at(log.as_ref(), &progress, now, grace)).await??;
     let limit = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
     let waiting = wiring::accounts(settings).await?.waiting_deliveries(None, limit).await?;
-    let undelivered = match wiring::webhooks_store_if_any(settings).await? {
-        Some(store) => atelier_webhooks::undelivered(&store, now, settings.webhook_late_ms()).await?,
-        None => Vec::new(),
+    let (undelivered, cut) = match wiring::webhooks_store_if_any(settings).await? {
+        Some(store) => atelier_webhooks::undelivered_or_cut(&store, now, settings.webhook_late_ms()).await?,
+        None => (Vec::new(), false),
     };
     let found = Found { parcels: waiting.into_iter().map(parcel).collect(), undelivered, ..found };
     let state = match (args.closed, args.all) {
@@ -41,6 +41,7 @@ pub(crate) async fn run(settings: &Settings, args: &GapsArgs) -> Result<ExitCode
     };
     let filter = GapFilter { state, cause: args.cause, order: args.order, ..GapFilter::default() };
     let (gaps, more) = listed(&queries, &filter, &found, args.limit as usize).await?;
+    let more = more || cut && filter.state != GapState::Closed && filter.asks_for(Cause::WebhookUndelivered);
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&serde_json::json!({"gaps": gaps, "more": more}))?)?;

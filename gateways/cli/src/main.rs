@@ -7,6 +7,7 @@ mod checkpoints;
 mod cli;
 mod config_file;
 mod demo;
+mod dismiss;
 mod endpoint;
 mod gaps;
 mod key;

@@ -51,6 +51,8 @@ struct Unreadable {
 enum State {
     /// An event that sets its order aside.
     SetsAside,
+    /// An event under the id of an order that never began, as far as anybody can read.
+    OfNoOrder,
     /// An event that does not count any more.
     Skipped,
     /// A command this program cannot read either.
@@ -146,6 +148,9 @@ fn advice(record: &Unreadable) -> String {
         State::SetsAside => format!(
             "its order is set aside: run the release that wrote it, or `atelier repair {order_id} skip-records --offsets {offset} --reason TEXT`"
         ),
+        State::OfNoOrder => {
+            "no order begins with it and none waits for it: the release that wrote it can read it; any other passes it over".into()
+        }
         State::Skipped => "skipped: an event of the order says that it does not count".into(),
         State::Unreadable => "refused; nothing was changed. The release that its sender is of can replay it".into(),
         State::Replayable => format!("refused then, readable now: `atelier parked --replay {partition}/{offset} --reason TEXT`"),
@@ -168,6 +173,19 @@ fn events(log: &dyn Log, partition: Partition) -> Result<Vec<Unreadable>, Failur
             found.insert(record.offset, told("event", &record, error.to_string(), State::SetsAside));
         }
     })?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Which of them are of orders there are: looked up afterwards, so that not all orders are kept.
+    let mut of_none: HashSet<String> = found.values().map(|record| record.order_id.clone()).collect();
+    each(log, Topic::Events, partition, |record| {
+        if of_none.contains(&record.key) && Event::decode(&record.payload).is_ok() {
+            of_none.remove(&record.key);
+        }
+    })?;
+    for record in found.values_mut().filter(|record| of_none.contains(&record.order_id)) {
+        record.state = State::OfNoOrder;
+    }
     Ok(found.into_values().collect())
 }
 

@@ -11,8 +11,8 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::Failure;
 use crate::cli::{Asked, RepairAction, RepairArgs};
+use crate::{Failure, dismiss};
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,13 +43,25 @@ impl RepairAction {
 
 /// Shows the order; asks for the action, where one is named.
 pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
+    match (&args.parcel, args.order) {
+        (Some(message), _) => dismiss::run(args, message).await,
+        (None, Some(id)) => of_order(args, id).await,
+        (None, None) => Err("name the order, or a message with --parcel".into()),
+    }
+}
+
+async fn of_order(args: &RepairArgs, id: Uuid) -> Result<ExitCode, Failure> {
     let gateway = Gateway::new(&args.asked)?;
-    let url = |base: &str, call: &str| gateway.url(&format!("{base}/orders/{}{call}", args.order));
+    let url = |base: &str, call: &str| gateway.url(&format!("{base}/orders/{id}{call}"));
     let (status, order) = gateway.answer(gateway.client.get(url("/crm/v1", ""))).await?;
+    let what = format!("order {id}");
     if !status.is_success() {
-        return Ok(refused(&of(args), args.json, status, &order));
+        return Ok(refused(&what, args.json, status, &order));
     }
     let Some(action) = args.action else {
+        if args.apply {
+            return Err("--apply does something: name what, for example `hold`".into());
+        }
         print!("{}", if args.json { format!("{order}\n") } else { shown(&order) });
         return Ok(ExitCode::SUCCESS);
     };
@@ -59,7 +71,7 @@ pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
         let mut body = json!({"reason": args.reason});
         // What is done is done once, however often it is sent, and to the order that was looked at; of one that is
         // set aside nobody can say at which version it is.
-        let request = request.header("Idempotency-Key", key(args, action, version));
+        let request = request.header("Idempotency-Key", key(args, id, action, version));
         let request = match action {
             RepairAction::SkipRecords => {
                 body["offsets"] = json!(args.offsets);
@@ -71,7 +83,7 @@ pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
     };
     let (status, would) = ask(true).await?;
     if !status.is_success() {
-        return Ok(refused(&of(args), args.json, status, &would));
+        return Ok(refused(&what, args.json, status, &would));
     }
     if !args.apply {
         say(args, &would, || {
@@ -83,19 +95,19 @@ pub(crate) async fn run(args: &RepairArgs) -> Result<ExitCode, Failure> {
     }
     let (status, done) = ask(false).await?;
     if status == StatusCode::ACCEPTED {
-        return Err(format!("order {}: it is on the log and not decided yet; run the same again to see what came of it", args.order).into());
+        return Err(format!("{what}: it is on the log and not decided yet; run the same again to see what came of it").into());
     }
     if !status.is_success() {
-        return Ok(refused(&of(args), args.json, status, &done));
+        return Ok(refused(&what, args.json, status, &done));
     }
-    say(args, &done, || format!("order {}: {} done, now {}\n", args.order, action.name(), stands(&done)));
+    say(args, &done, || format!("{what}: {} done, now {}\n", action.name(), stands(&done)));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The same repair of the same version for the same reason is the same command.
-fn key(args: &RepairArgs, action: RepairAction, version: i64) -> String {
+fn key(args: &RepairArgs, order: Uuid, action: RepairAction, version: i64) -> String {
     let (reason, offsets) = (args.reason.as_deref().unwrap_or_default(), &args.offsets);
-    Uuid::new_v5(&args.order, format!("repair {} {version} {offsets:?} {reason}", action.name()).as_bytes()).to_string()
+    Uuid::new_v5(&order, format!("repair {} {version} {offsets:?} {reason}", action.name()).as_bytes()).to_string()
 }
 
 /// The gateway, asked as an administrator.
@@ -151,10 +163,6 @@ fn shown(order: &Value) -> String {
 
 fn say(args: &RepairArgs, answer: &Value, text: impl FnOnce() -> String) {
     if args.json { println!("{answer}") } else { print!("{}", text()) }
-}
-
-fn of(args: &RepairArgs) -> String {
-    format!("order {}", args.order)
 }
 
 /// Says why `what` was refused.

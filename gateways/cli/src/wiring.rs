@@ -157,6 +157,14 @@ pub(crate) async fn webhooks_store_if_any(settings: &Settings) -> Result<Option<
     }
 }
 
+/// Where that is, for people.
+pub(crate) fn webhooks_place(settings: &Settings) -> String {
+    match &settings.store {
+        StoreChoice::Sqlite => webhooks_file(settings).display().to_string(),
+        StoreChoice::Postgres { .. } => "the database given with --store".into(),
+    }
+}
+
 fn webhooks_file(settings: &Settings) -> PathBuf {
     settings.data.join("webhooks.sqlite")
 }
@@ -171,10 +179,10 @@ pub(crate) fn webhooks_sender(settings: &Settings) -> Result<Sender, Failure> {
 }
 
 /// What partners may do with their endpoints.
-pub(crate) fn endpoints(settings: &Settings, store: atelier_store::Store) -> Result<Endpoints, Failure> {
+pub(crate) fn endpoints(settings: &Settings, store: atelier_store::Store, log: Option<Arc<dyn Log>>) -> Result<Endpoints, Failure> {
     // A system without randomness costs the one request that wanted a secret, as any defect does.
     let draw = || random_bytes().expect("the system gives random bytes");
-    Ok(Endpoints::new(store, webhooks_sender(settings)?, clock(), Arc::new(Uuid::now_v7), Arc::new(draw)))
+    Ok(Endpoints::new(store, webhooks_sender(settings)?, clock(), Arc::new(Uuid::now_v7), Arc::new(draw), log))
 }
 
 /// Opens the object store.

@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) app: App,
     /// What `/metrics` shows.
     pub(crate) registry: Arc<Mutex<Registry>>,
-    /// How often each key of a partner has asked.
+    /// How often each partner has asked, and its sandbox.
     pub(crate) limiter: Limiter,
     /// How many requests of each partner are under way.
     pub(crate) places: Places,
@@ -79,13 +79,11 @@ impl Gateway {
         }))
     }
 
-    /// What does not arrive at partners; the log says it when nobody can tell.
-    pub(crate) async fn undelivered(&self) -> Result<Vec<Undelivered>, Refusal> {
+    /// What does not arrive at partners, and whether there is more; `None` when nobody can tell, which the log then says.
+    pub(crate) async fn undelivered(&self) -> Option<(Vec<Undelivered>, bool)> {
         let late_ms = i64::try_from(self.app.config.undelivered_limit.as_millis()).unwrap_or(i64::MAX);
-        self.app.webhooks.undelivered(late_ms).await.map_err(|error| {
-            tracing::warn!(%error, "nobody can tell which messages do not arrive");
-            Refusal::new(Code::Unavailable, "The webhooks' store is away. Try again in a moment.")
-        })
+        let found = self.app.webhooks.undelivered(late_ms).await;
+        found.inspect_err(|error| tracing::warn!(%error, "nobody can tell which messages do not arrive")).ok()
     }
 
     /// A place among the live streams, given back when dropped.

@@ -95,7 +95,7 @@ pub enum Error {
     /// Anybody who reaches the address could claim to be staff.
     #[error(
         "--listen {0} is reachable from other machines and no login is configured, so anybody could act as staff; \
-         listen on 127.0.0.1 (or ::1), or serve only surfaces that need no staff (shop, carrier)"
+         listen on 127.0.0.1 (or ::1), or serve only surfaces that need no staff (shop, partner, carrier)"
     )]
     StaffWithoutLogin(SocketAddr),
 }
@@ -114,7 +114,11 @@ mod tests {
             let error = StaffPolicy::for_listen(open.parse().expect("an address")).expect_err(open);
             assert!(error.to_string().contains("no login is configured"), "{error}");
         }
-        assert_eq!(StaffPolicy::for_surfaces(everywhere, &[Surface::Shop, Surface::Carrier]), Ok(StaffPolicy::Closed));
+        let for_others: Vec<Surface> = Surface::ALL.into_iter().filter(|surface| !surface.is_for_staff()).collect();
+        assert_eq!(StaffPolicy::for_surfaces(everywhere, &for_others), Ok(StaffPolicy::Closed));
+        let names: Vec<&str> = for_others.iter().map(|surface| surface.as_str()).collect();
+        let told = Error::StaffWithoutLogin(everywhere).to_string();
+        assert!(told.contains(&format!("({})", names.join(", "))), "{names:?} in {told}");
         assert!(StaffPolicy::for_surfaces(everywhere, &[Surface::Shop, Surface::Mes]).is_err());
     }
 }

@@ -92,7 +92,7 @@ codes! {
     // Refused by the gateway.
     Malformed        "malformed"              BAD_REQUEST            "The request cannot be read";
     Unauthenticated  "unauthenticated"        UNAUTHORIZED           "Say who you are";
-    UnknownParcel    "unknown_parcel"         NOT_FOUND              "No order has this parcel";
+    UnknownMessage   "unknown_message"        NOT_FOUND              "There is no such message";
     UnknownRecord    "unknown_record"         NOT_FOUND              "There is no such record";
     UnknownEndpoint  "unknown_endpoint"       NOT_FOUND              "There is no such endpoint";
     TooManyEndpoints "too_many_endpoints"     CONFLICT               "As many endpoints as there may be";

@@ -13,6 +13,8 @@ const SCHEMA: Schema = Schema {
         ("partners/1", include_str!("migration.sql")),
         ("partners/2", include_str!("migration-2.sql")),
         ("carriers/1", include_str!("migration-3.sql")),
+        ("carriers/2", include_str!("migration-4.sql")),
+        ("partners/3", include_str!("migration-5.sql")),
     ],
     durability: Durability::Kept,
 };

@@ -56,7 +56,7 @@ impl Class {
         }
     }
 
-    /// How often each of the partner's keys may ask.
+    /// How often the partner may ask, whatever its keys.
     #[rustfmt::skip]
     pub const fn rate(self, kind: Kind) -> Rate {
         match (self, kind) {

@@ -19,6 +19,12 @@ pub enum Error {
         /// Their ids.
         ids: String,
     },
+    /// The request has made a key that is in use.
+    #[error("the same request has made key {key_id}, which is in use; list the partner's keys to see them")]
+    KeyInUse {
+        /// It.
+        key_id: String,
+    },
     /// The partner has no such key.
     #[error("partner {partner} has no key {key_id}; list its keys to see their ids")]
     UnknownKey {

@@ -99,6 +99,35 @@ impl Accounts {
         random: &[u8; RANDOM_BYTES],
         now_ms: i64,
     ) -> Result<NewKey, Error> {
+        self.make_key(partner, mode, class, None, random, now_ms).await
+    }
+
+    /// The same by a request that may come twice, because its answer was lost and with it the key, which nobody can show
+    /// again. A repetition revokes the key that the request has made, and makes another.
+    ///
+    /// # Errors
+    /// Those of [`Accounts::create_key`]; [`Error::KeyInUse`] when the key was used since, or opens something else: then the
+    /// answer was not lost.
+    pub async fn create_key_once(
+        &self,
+        partner: &str,
+        mode: Mode,
+        request: &str,
+        random: &[u8; RANDOM_BYTES],
+        now_ms: i64,
+    ) -> Result<NewKey, Error> {
+        self.make_key(partner, mode, None, Some(request), random, now_ms).await
+    }
+
+    async fn make_key(
+        &self,
+        partner: &str,
+        mode: Mode,
+        class: Option<Class>,
+        request: Option<&str>,
+        random: &[u8; RANDOM_BYTES],
+        now_ms: i64,
+    ) -> Result<NewKey, Error> {
         if !is_name(partner) {
             return Err(Error::Name(partner.chars().take(NAME_MAX + 1).collect()));
         }
@@ -106,6 +135,9 @@ impl Accounts {
         let mut transaction = self.store.begin().await?;
         // Two that make a key at once take turns: each sees what the other made.
         transaction.lock(&format!("partner {partner}")).await?;
+        if let Some(request) = request {
+            revoke_unseen(&mut transaction, partner, mode, request, now_ms).await?;
+        }
         let live = live_keys(&mut transaction, partner, mode).await?;
         if live.len() >= LIVE_KEYS_MAX {
             return Err(Error::TooManyKeys { partner: partner.to_owned(), count: live.len(), ids: live.join(", ") });
@@ -113,8 +145,15 @@ impl Accounts {
         let class = partner_with(&mut transaction, partner, class, now_ms).await?;
         transaction
             .execute(
-                "INSERT INTO partner_keys (key_id, partner, secret_sha256, created_at, sandbox) VALUES ($1, $2, $3, $4, $5)",
-                [key.id().into(), partner.into(), key.hash().to_hex().as_str().into(), now_ms.into(), mode.is_sandbox().into()],
+                "INSERT INTO partner_keys (key_id, partner, secret_sha256, created_at, sandbox, request) VALUES ($1, $2, $3, $4, $5, $6)",
+                [
+                    key.id().into(),
+                    partner.into(),
+                    key.hash().to_hex().as_str().into(),
+                    now_ms.into(),
+                    mode.is_sandbox().into(),
+                    request.into(),
+                ],
             )
             .await?;
         transaction.commit().await?;
@@ -202,6 +241,18 @@ impl Accounts {
             tracing::warn!(%error, key_id, "the use of a partner's key could not be noted");
         }
     }
+}
+
+/// Revokes what the request has made before, unless somebody has it.
+async fn revoke_unseen(transaction: &mut Transaction, partner: &str, mode: Mode, request: &str, now_ms: i64) -> Result<(), Error> {
+    let select = Select::text(KEY).push("partner = ? AND request = ? AND revoked_at IS NULL", [partner.into(), request.into()]);
+    let Some(row) = select.first_in(transaction).await? else { return Ok(()) };
+    let made = info(&row)?;
+    if made.used_at.is_some() || made.mode != mode {
+        return Err(Error::KeyInUse { key_id: made.key_id });
+    }
+    transaction.execute("UPDATE partner_keys SET revoked_at = $1 WHERE key_id = $2", [now_ms.into(), made.key_id.as_str().into()]).await?;
+    Ok(())
 }
 
 async fn live_keys(transaction: &mut Transaction, partner: &str, mode: Mode) -> Result<Vec<String>, Error> {

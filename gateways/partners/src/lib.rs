@@ -16,6 +16,7 @@
 mod accounts;
 mod class;
 mod deliveries;
+mod dismissals;
 mod error;
 pub mod key;
 mod keys;
@@ -26,7 +27,8 @@ mod uploads;
 
 pub use accounts::Accounts;
 pub use class::{Class, Kind, Rate, UnknownClass};
-pub use deliveries::{Place as WaitingPlace, WAITING_MAX, Waiting};
+pub use deliveries::{Keeping, Place as WaitingPlace, WAITING_MAX, Waiting};
+pub use dismissals::Dismissal;
 pub use error::Error;
 pub use keys::{Caller, KeyInfo, LIVE_KEYS_MAX, Mode, NewKey};
 pub use lane::{Intake, Lane, UnknownIntake};

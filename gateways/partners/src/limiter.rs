@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::class::{Kind, Rate};
 
-/// Buckets remembered. Keys come in only after they were found to be ours, so this is never reached in
+/// Buckets remembered. Partners come in only after their key was found to be ours, so this is never reached in
 /// earnest; then the full buckets go, which nobody notices, or else all.
 const BUCKETS_MAX: usize = 20_000;
 
-/// The buckets of one process: one per key and kind of request.
+/// The buckets of one process: one per account (a partner, or its sandbox) and kind of request. Not per key: a partner
+/// makes and revokes keys itself, and a new one would be a full bucket.
 #[derive(Debug, Default)]
 pub struct Limiter {
     buckets: Mutex<HashMap<(String, Kind), Bucket>>,
@@ -37,17 +38,17 @@ pub struct Taken {
 }
 
 impl Limiter {
-    /// Takes a token of the key's bucket for this kind of request, if there is one.
+    /// Takes a token of the account's bucket for this kind of request, if there is one.
     ///
     /// # Examples
     /// ```
     /// use atelier_partners::{Kind, Limiter, Rate};
     /// let (limiter, rate) = (Limiter::default(), Rate { burst: 1, window_s: 10 });
-    /// assert!(limiter.take("key", Kind::Write, rate, 0).allowed);
-    /// assert_eq!(limiter.take("key", Kind::Write, rate, 0).next_s, 10);
-    /// assert!(limiter.take("key", Kind::Write, rate, 10_000).allowed);
+    /// assert!(limiter.take("acme", Kind::Write, rate, 0).allowed);
+    /// assert_eq!(limiter.take("acme", Kind::Write, rate, 0).next_s, 10);
+    /// assert!(limiter.take("acme", Kind::Write, rate, 10_000).allowed);
     /// ```
-    pub fn take(&self, key_id: &str, kind: Kind, rate: Rate, now_ms: i64) -> Taken {
+    pub fn take(&self, account: &str, kind: Kind, rate: Rate, now_ms: i64) -> Taken {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= BUCKETS_MAX {
             buckets.retain(|_, bucket| !bucket.filled(now_ms).is_full());
@@ -56,7 +57,7 @@ impl Limiter {
             }
         }
         let full = Bucket { milli_tokens: u64::from(rate.burst) * 1000, at_ms: now_ms, rate };
-        let bucket = buckets.entry((key_id.to_owned(), kind)).or_insert(full);
+        let bucket = buckets.entry((account.to_owned(), kind)).or_insert(full);
         // A class that was changed meanwhile counts from now.
         *bucket = Bucket { rate, ..bucket.filled(now_ms) };
         let allowed = bucket.milli_tokens >= 1000;
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_kinds_do_not_share() {
+    fn accounts_and_kinds_do_not_share() {
         let limiter = Limiter::default();
         while limiter.take("k", Kind::Write, RATE, 0).allowed {}
         assert!(limiter.take("k", Kind::Read, RATE, 0).allowed);

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use atelier_partners::key::RANDOM_BYTES;
-use atelier_partners::{Accounts, Class, Error, Intake, LIVE_KEYS_MAX, Mode, Waiting};
+use atelier_partners::{Accounts, Class, Dismissal, Error, Intake, Keeping, LIVE_KEYS_MAX, Mode, Waiting};
 use atelier_support::Postgres;
 
 const MINUTE: i64 = 60_000;
@@ -186,6 +186,28 @@ async fn keys_of_the_sandbox_are_counted_apart_and_have_limits_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_key_whose_answer_was_lost_is_replaced_by_the_same_request() {
+    for bed in both() {
+        let accounts = Accounts::open(&bed.url).await.unwrap();
+        let in_use = accounts.create_key("acme", Mode::Live, None, &random(), 0).await.unwrap();
+        let make = async |request: &str, mode| accounts.create_key_once("acme", mode, request, &random(), 1).await;
+        let lost = make("r1", Mode::Live).await.unwrap();
+        let got = make("r1", Mode::Live).await.unwrap();
+        assert!(accounts.recognise(&lost.key.reveal(), 2).await.unwrap().is_none(), "nobody has it");
+        assert!(accounts.recognise(&got.key.reveal(), 2).await.unwrap().is_some());
+        for mode in [Mode::Live, Mode::Sandbox] {
+            let error = make("r1", mode).await.unwrap_err();
+            assert!(matches!(&error, Error::KeyInUse { key_id } if *key_id == got.key.id()), "{error}");
+        }
+        assert!(matches!(make("r2", Mode::Live).await.unwrap_err(), Error::TooManyKeys { count: 2, .. }));
+        assert!(accounts.recognise(&in_use.key.reveal(), 2).await.unwrap().is_some());
+        // Once it is revoked the request may make one anew.
+        accounts.revoke_key("acme", got.key.id(), None, 3).await.unwrap();
+        make("r1", Mode::Live).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn messages_about_unknown_parcels_are_kept_once_and_listed_as_they_came() {
     for bed in both() {
         let accounts = Accounts::open(&bed.url).await.unwrap();
@@ -197,10 +219,13 @@ async fn messages_about_unknown_parcels_are_kept_once_and_listed_as_they_came() 
             received_at: number / 2,
         };
         for number in [3, 1, 2, 0] {
-            assert!(accounts.keep_delivery(&message(number)).await.unwrap());
+            assert_eq!(accounts.keep_delivery(&message(number)).await.unwrap(), Keeping::Waits);
         }
-        // The same message again, later, changes nothing.
-        assert!(accounts.keep_delivery(&Waiting { received_at: 99, ..message(0) }).await.unwrap());
+        // The same message again, later, changes nothing. Another one under its id is not confirmed.
+        assert_eq!(accounts.keep_delivery(&Waiting { received_at: 99, ..message(0) }).await.unwrap(), Keeping::Waits);
+        for other in [Waiting { tracking: "T9".into(), ..message(0) }, Waiting { delivered_at: 6, ..message(0) }] {
+            assert_eq!(accounts.keep_delivery(&other).await.unwrap(), Keeping::Other);
+        }
         drop(accounts);
         let accounts = Accounts::open(&bed.url).await.unwrap();
         let first = accounts.waiting_deliveries(None, 3).await.unwrap();
@@ -210,5 +235,19 @@ async fn messages_about_unknown_parcels_are_kept_once_and_listed_as_they_came() 
         accounts.forget_delivery("dhl", "m1").await.unwrap();
         accounts.forget_delivery("other", "m2").await.unwrap();
         assert_eq!(accounts.waiting_deliveries(None, 10).await.unwrap(), [message(0), message(2), message(3)]);
+
+        // One is let go: it waits no longer, and who did so and why stays, also when its order has decided meanwhile.
+        let first = Dismissal { at: 7, by: "vera".into(), reason: "mistyped".into() };
+        let dismissed = accounts.dismiss_delivery("dhl", "m2", first.clone()).await.unwrap();
+        assert_eq!(dismissed, Some((message(2), first.clone())));
+        let again = Dismissal { at: 8, by: "boris".into(), reason: "too".into() };
+        assert_eq!(accounts.dismiss_delivery("dhl", "m2", again.clone()).await.unwrap(), Some((message(2), first.clone())));
+        assert_eq!(accounts.dismiss_delivery("other", "m2", again).await.unwrap(), None);
+        accounts.forget_delivery("dhl", "m2").await.unwrap();
+        assert_eq!(accounts.delivery("dhl", "m2").await.unwrap(), Some((message(2), Some(first))));
+        assert_eq!(accounts.delivery("dhl", "m3").await.unwrap(), Some((message(3), None)));
+        assert_eq!(accounts.waiting_deliveries(None, 10).await.unwrap(), [message(0), message(3)]);
+        assert_eq!(accounts.keep_delivery(&message(2)).await.unwrap(), Keeping::Dismissed);
+        assert_eq!(accounts.keep_delivery(&Waiting { tracking: "T9".into(), ..message(2) }).await.unwrap(), Keeping::Other);
     }
 }

@@ -39,9 +39,12 @@ pub(crate) struct Circuit {
     /// In a row.
     pub(crate) failures: i64,
     pub(crate) failing_since: Option<i64>,
+    /// Nothing is sent before then: so many failed in a row, or it asked for a pause.
     pub(crate) open_until: Option<i64>,
-    /// Times in a row.
+    /// Times in a row that so many failed.
     pub(crate) opened: i64,
+    /// The pause it asked for. What is answered well meanwhile does not end it.
+    pub(crate) paused_until: Option<i64>,
 }
 
 /// How an order's first pending message is doing.
@@ -92,7 +95,8 @@ pub(crate) fn judge(circuit: &mut Circuit, tries: Tries, heard: Heard, now: i64,
     let longer = |pause: i64| now + pause + (pause as f64 * 0.2 * random.clamp(0.0, 1.0)) as i64;
     let pause_ms = match heard {
         Heard::Delivered => {
-            *circuit = Circuit::default();
+            let paused_until = circuit.paused_until.filter(|until| *until > now);
+            *circuit = Circuit { open_until: paused_until, paused_until, ..Circuit::default() };
             return Fate::Delivered;
         }
         Heard::Gone => None,
@@ -100,13 +104,15 @@ pub(crate) fn judge(circuit: &mut Circuit, tries: Tries, heard: Heard, now: i64,
     };
     circuit.failures += 1;
     let failing_since = *circuit.failing_since.get_or_insert(now);
-    if circuit.failures >= THRESHOLD {
+    // What was under way when it opened tells nothing new.
+    if circuit.failures >= THRESHOLD && circuit.open_until.is_none_or(|until| until <= now) {
         let pause = OPEN_MS.saturating_mul(1 << circuit.opened.clamp(0, 10)).min(OPEN_LONGEST_MS);
         circuit.open_until = Some(longer(pause));
         circuit.opened += 1;
     }
     if let Some(pause) = pause_ms {
-        circuit.open_until = circuit.open_until.max(Some(now + pause));
+        circuit.paused_until = circuit.paused_until.max(Some(now + pause));
+        circuit.open_until = circuit.open_until.max(circuit.paused_until);
     }
     let first_failed_at = tries.first_failed_at.unwrap_or(now);
     let tries = Tries { attempts: tries.attempts + 1, first_failed_at: Some(first_failed_at) };
@@ -202,14 +208,34 @@ mod tests {
     #[test]
     fn the_circuit_opens_at_the_fifth_failure_longer_each_time_and_closes_at_the_first_success() {
         let mut circuit = Circuit::default();
-        let mut open = Vec::new();
+        let (mut open, mut now) = (Vec::new(), NOW);
         for _ in 0..12 {
-            judge(&mut circuit, Tries::default(), failed(), NOW, 0.0);
-            open.push(circuit.open_until.map(|until| (until - NOW) / SECOND));
+            judge(&mut circuit, Tries::default(), failed(), now, 0.0);
+            open.push(circuit.open_until.map(|until| (until - now) / SECOND));
+            now = circuit.open_until.unwrap_or(now);
         }
         assert_eq!(open[..7], [None, None, None, None, Some(30), Some(60), Some(120)]);
         assert_eq!(open[11], Some(600));
-        assert_eq!(judge(&mut circuit, Tries::default(), Heard::Delivered, NOW, 0.0), Fate::Delivered);
+        assert_eq!(judge(&mut circuit, Tries::default(), Heard::Delivered, now, 0.0), Fate::Delivered);
+        assert_eq!(circuit, Circuit::default());
+    }
+
+    #[test]
+    fn what_was_under_way_when_the_circuit_opened_does_not_open_it_again() {
+        let mut circuit = Circuit::default();
+        for _ in 0..8 {
+            judge(&mut circuit, Tries::default(), failed(), NOW, 0.0);
+        }
+        assert_eq!((circuit.open_until, circuit.opened, circuit.failures), (Some(NOW + 30 * SECOND), 1, 8));
+    }
+
+    #[test]
+    fn a_pause_that_was_asked_for_outlasts_a_success() {
+        let mut circuit = Circuit::default();
+        judge(&mut circuit, Tries::default(), Heard::Failed { pause_ms: Some(90_000) }, NOW, 0.0);
+        judge(&mut circuit, Tries::default(), Heard::Delivered, NOW + 1, 0.0);
+        assert_eq!((circuit.open_until, circuit.failures), (Some(NOW + 90_000), 0));
+        judge(&mut circuit, Tries::default(), Heard::Delivered, NOW + 90_000, 0.0);
         assert_eq!(circuit, Circuit::default());
     }
 }

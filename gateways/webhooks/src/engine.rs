@@ -81,12 +81,16 @@ pub fn start(parts: Parts) -> Handle {
 }
 
 impl Handle {
-    /// Begins nothing new, waits for what is under way at most 5 s, and gives the leases back.
+    /// Begins nothing new, waits for what is under way at most 5 s, and gives the leases back. Where the log or the
+    /// store does not answer, what waits for it is stopped after 10 s.
     pub async fn drain(mut self) {
         self.stop.send_replace(true);
-        for task in self.tasks.drain(..) {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task of the webhooks ended by a defect");
+        let end = Instant::now() + 2 * DRAIN;
+        for mut task in self.tasks.drain(..) {
+            match tokio::time::timeout_at(end, &mut task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a task of the webhooks ended by a defect"),
+                Err(_) => task.abort(),
             }
         }
     }
@@ -104,8 +108,9 @@ async fn read(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<bool>) 
     let mut again = Instant::now();
     while !*stop.borrow() {
         let turn = if Instant::now() >= again {
-            let endpoints = ingest.try_again().await;
-            endpoints.map(|endpoints| Ingested { endpoints, ..Ingested::default() }).inspect(|_| again = Instant::now() + AGAIN)
+            // Whatever comes of it: reading goes on in between.
+            again = Instant::now() + AGAIN;
+            ingest.try_again().await.map(|endpoints| Ingested { endpoints, ..Ingested::default() })
         } else {
             ingest.turn(POLL).await
         };
@@ -162,7 +167,13 @@ async fn dispatch(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<boo
         }
         let news = std::mem::take(&mut *woken.endpoints.lock().unwrap_or_else(PoisonError::into_inner));
         dispatcher.wake(&news);
-        let turn = if broken { Err(Error::Defect) } else { dispatcher.turn(finished).await };
+        let turn = if broken {
+            Err(Error::Defect)
+        } else {
+            // What is under way is stopped before its lease runs out, also where the store neither answers nor breaks.
+            let turn = tokio::time::timeout(dispatcher.time_left(), dispatcher.turn(finished)).await.unwrap_or(Err(Error::Late));
+            if dispatcher.is_late() { turn.and(Err(Error::Late)) } else { turn }
+        };
         match turn {
             Ok(starts) => {
                 if std::mem::take(&mut away) {
@@ -201,12 +212,12 @@ fn took(done: Result<Finished, tokio::task::JoinError>, finished: &mut Vec<Finis
 }
 
 async fn send(transport: Arc<dyn Transport>, start: Start) -> Finished {
-    let Start { key, tries, message, .. } = start;
-    Finished { key, tries, attempt: transport.send(message).await }
+    let Start { key, tries, epoch, message, .. } = start;
+    Finished { key, tries, epoch, attempt: transport.send(message).await }
 }
 
 async fn keep_house(parts: Parts, mut stop: watch::Receiver<bool>) {
-    let mut round = 0_u32;
+    let (mut round, mut unpruned) = (0_u32, false);
     while !*stop.borrow() {
         // What cannot be counted or pruned now is at the next round; the other tasks tell when the store is away.
         if let Err(error) = set_gauges(&parts.store, &parts.clock, &parts.metrics).await {
@@ -216,9 +227,11 @@ async fn keep_house(parts: Parts, mut stop: watch::Receiver<bool>) {
             if let Err(error) = count_undelivered(&parts.store, &parts.clock, parts.late_ms, &parts.metrics).await {
                 tracing::debug!(%error, "what does not arrive could not be counted");
             }
-            if let Err(error) = prune(&parts.store, &parts.clock, parts.retention).await {
-                tracing::debug!(%error, "the log of deliveries could not be pruned");
+            let pruned = prune(&parts.store, &parts.clock, parts.retention).await;
+            if let (Err(error), false) = (&pruned, unpruned) {
+                tracing::warn!(%error, "the log of deliveries could not be pruned and grows; tried again every minute");
             }
+            unpruned = pruned.is_err();
         }
         round = round.wrapping_add(1);
         pause(&mut stop, COUNT_EVERY).await;

@@ -12,6 +12,9 @@ pub enum Error {
     /// Another process read these events at the same time; nothing was written.
     #[error("another process was faster")]
     Moved,
+    /// The store took so long that leases would have run out.
+    #[error("the store took longer than a lease lasts")]
+    Late,
     /// An attempt broke off; what was under way is sent again.
     #[error("an attempt ended by a defect")]
     Defect,
@@ -46,6 +49,9 @@ pub enum Refused {
         /// What to do.
         fix: &'static str,
     },
+    /// The idempotency key made another endpoint.
+    #[error("the key was used before with another wish")]
+    OtherRequest,
     /// No more endpoints.
     #[error("{0} endpoints are the most; delete one first")]
     TooMany(i64),
@@ -58,6 +64,9 @@ pub enum Refused {
     /// Too many tests at once.
     #[error("too many tests are under way")]
     Busy,
+    /// The log went away; the same call may work later.
+    #[error(transparent)]
+    Log(#[from] atelier_log::Error),
     /// The database went away; the same call may work later.
     #[error(transparent)]
     Store(#[from] atelier_store::Error),

@@ -6,7 +6,7 @@ use atelier_store::{Columns, Select, Store, Transaction};
 use uuid::Uuid;
 
 use crate::dispatch::Clock;
-use crate::tables::{DELIVERED, LOCK};
+use crate::tables::LOCK;
 use crate::{Error, Metrics};
 
 /// How often the gauges are set.
@@ -37,7 +37,7 @@ impl Default for Retention {
 
 pub(crate) async fn set_gauges(store: &Store, clock: &Clock, metrics: &Metrics) -> Result<(), Error> {
     let now = clock();
-    let oldest = Select::text("SELECT event_at FROM webhook_heads ORDER BY event_at LIMIT 1").first(store).await?;
+    let oldest = Select::text("SELECT since FROM webhook_heads ORDER BY since LIMIT 1").first(store).await?;
     metrics.oldest(match oldest {
         Some(row) => now - Columns::of(&row).int()?,
         None => 0,
@@ -101,7 +101,7 @@ async fn prune_one(store: &Store, endpoint_id: Uuid, before: i64, count: i64) ->
     };
     let mut gone = 0;
     loop {
-        const PRUNE: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND state = $2 AND settled_at < $3 AND settled_at <= $4";
+        const PRUNE: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 1 AND settled_at < $2 AND settled_at <= $3";
         const NOTE: &str = "UPDATE webhook_endpoints SET pruned_to = $1 WHERE endpoint_id = $2 AND pruned_to < $1";
         let mut transaction = store.begin().await?;
         transaction.lock(LOCK).await?;
@@ -112,7 +112,7 @@ async fn prune_one(store: &Store, endpoint_id: Uuid, before: i64, count: i64) ->
         let newest = Select::text("SELECT MAX(event_at) FROM webhook_deliveries WHERE ")
             .push("endpoint_id = ? AND state = 1 AND settled_at < ? AND settled_at <= ?", [endpoint_id.into(), before.into(), last.into()]);
         let newest = number(newest, &mut transaction).await?;
-        gone += transaction.execute(PRUNE, [endpoint_id.into(), DELIVERED.into(), before.into(), last.into()]).await?;
+        gone += transaction.execute(PRUNE, [endpoint_id.into(), before.into(), last.into()]).await?;
         transaction.execute(NOTE, [newest.into(), endpoint_id.into()]).await?;
         transaction.commit().await?;
     }

@@ -7,8 +7,9 @@
 //! [`Guard`] has let through. What follows from the answer is decided in [`decide`], which is pure.
 //!
 //! What holds:
-//! 1. An order's messages reach an endpoint in the order of their `sequence`: a later one is not sent before
-//!    the one before it is delivered or, after three days, given up by name.
+//! 1. An order's messages first reach an endpoint in the order of their `sequence`: a later one is not sent
+//!    before the one before it is delivered or, after three days, given up by name. What is sent again (asked
+//!    for, or by a process that was stopped in the middle of it) may come late.
 //! 2. At least once, under the same `webhook-id`, the event's id.
 //! 3. A message that fails stops its order at its endpoint and nothing else; an endpoint that fails has one
 //!    place among [`Limits::in_flight`].
@@ -35,6 +36,7 @@ pub mod signature;
 mod stamp;
 mod tables;
 mod undelivered;
+mod wanting;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +44,7 @@ mod tests;
 pub use decide::PATIENCE_MS;
 pub use dispatch::{Clock, Limits};
 pub use endpoints::{
-    Deliveries, Delivery, DeliveryFilter, DeliveryState, ENDPOINTS_MAX, Endpoint, Endpoints, OVERLAP_S, Resend, State, Tested, Wish,
+    Deliveries, Delivery, DeliveryFilter, DeliveryState, ENDPOINTS_MAX, Endpoint, Endpoints, Made, OVERLAP_S, Resend, State, Tested, Wish,
 };
 pub use engine::{Handle, Parts, start};
 pub use error::{Error, Refused};
@@ -53,4 +55,4 @@ pub use metrics::Metrics;
 pub use secret::{BadSecret, Secret};
 pub use send::{Answer, Attempt, BadRoots, Dial, Doing, Message, Resolve, Sender, System, TOTAL_LIMIT, Transport};
 pub use tables::SCHEMA;
-pub use undelivered::{LATE_MS, undelivered};
+pub use undelivered::{LATE_MS, undelivered, undelivered_or_cut};

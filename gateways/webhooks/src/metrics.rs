@@ -85,7 +85,7 @@ impl Metrics {
         );
         registry.register(
             "webhook_oldest_undelivered_seconds",
-            "Age of the oldest event whose message is not delivered, whatever the reason; 0 when there is none",
+            "For how long the message that waits longest could have been sent, whatever the reason that it is not delivered; 0 when there is none",
             metrics.oldest.clone(),
         );
         registry.register("webhook_endpoints", "Endpoints by state: ok, failing, circuit_open, disabled", metrics.endpoints.clone());

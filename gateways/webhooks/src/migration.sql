@@ -22,9 +22,12 @@ CREATE TABLE webhook_endpoints (
     failing_since BIGINT,
     last_failure  TEXT,
     last_success_at BIGINT,
-    -- The circuit is open until then; `opened` times in a row.
+    -- Nothing is sent before then: the circuit opened, `opened` times in a row, or a pause was asked for.
     open_until    BIGINT,
     opened        BIGINT NOT NULL,
+    paused_until  BIGINT,
+    -- Raised when what failed before says nothing any more: enabled anew, another address.
+    epoch         BIGINT NOT NULL DEFAULT 0,
     -- The time of the last event whose message has left the log of deliveries.
     pruned_to     BIGINT NOT NULL DEFAULT 0,
     lease         TEXT,
@@ -72,12 +75,13 @@ CREATE TABLE webhook_heads (
     next_at       BIGINT NOT NULL,
     attempts      BIGINT NOT NULL,
     first_failed_at BIGINT,
-    event_at      BIGINT NOT NULL,
+    -- Since when it could have been sent: the event, the message before it settled, or somebody asked for it again.
+    since         BIGINT NOT NULL,
     PRIMARY KEY (endpoint_id, order_id)
 );
 
-CREATE INDEX webhook_heads_due ON webhook_heads (endpoint_id, next_at, event_at);
-CREATE INDEX webhook_heads_oldest ON webhook_heads (event_at);
+CREATE INDEX webhook_heads_due ON webhook_heads (endpoint_id, next_at, since);
+CREATE INDEX webhook_heads_oldest ON webhook_heads (since);
 
 -- Partners' orders as their partners last saw them.
 CREATE TABLE webhook_orders (

@@ -3,29 +3,17 @@
 //! The asker follows the log by the same rule as the feed ([`atelier_projections::feed`]) and brings what each
 //! event showed its partner; every endpoint that wanted it must have a delivery, whatever became of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use atelier_log::Partition;
 use atelier_projections::feed::Shown;
-use atelier_store::{Columns, Select, Store, Value};
+use atelier_store::{Columns, Select, Store};
 use uuid::Uuid;
 
 use crate::Error;
 use crate::tables::{DELIVERED, GIVEN_UP};
-
-/// Events looked up by one statement.
-const LOOKED_UP: usize = 200;
-
-/// What an event showed, and where it lies in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// Of `orders.events`.
-    pub partition: Partition,
-    /// Of `orders.events`.
-    pub offset: u64,
-    /// What the partner is told.
-    pub shown: Shown,
-}
+pub use crate::wanting::Told;
+use crate::wanting::{LOOKED_UP, Wanting};
 
 /// What became of the messages that were looked up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,23 +43,19 @@ pub struct Missing {
     pub sequence: i64,
 }
 
-/// An endpoint as far as it decides what is due to it.
-#[derive(Clone, Debug)]
-struct Wanting {
-    endpoint_id: Uuid,
-    partner: String,
-    types: Vec<String>,
-    /// By partition: from this offset on.
-    from: Vec<u64>,
-    pruned_to: i64,
-}
-
-impl Wanting {
-    fn wants(&self, told: &Told) -> bool {
-        self.partner == told.shown.order.partner
-            && self.from.get(told.partition as usize).is_none_or(|from| told.offset >= *from)
-            && (self.types.is_empty() || self.types.iter().any(|wanted| wanted == told.shown.event_type))
-    }
+/// A message as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Where it goes or went.
+    pub endpoint_id: Uuid,
+    /// The order it is about.
+    pub order_id: Uuid,
+    /// The event it tells of.
+    pub event_id: Uuid,
+    /// Its number among the order's messages.
+    pub sequence: i64,
+    /// Whose endpoint it is.
+    pub partner: String,
 }
 
 /// Whether there is any endpoint at all.
@@ -150,22 +134,39 @@ pub async fn reconcile(store: &Store, told: &[Told]) -> Result<Reconciled, Error
     Ok(reconciled)
 }
 
+/// At most `limit` messages whose keys come after that of `last`, by key: all of them, page by page.
+///
+/// # Errors
+/// The database.
+pub async fn kept_after(store: &Store, last: Option<&Kept>, limit: u32) -> Result<Vec<Kept>, Error> {
+    const ASK: &str = "SELECT d.endpoint_id, d.order_id, d.event_id, d.sequence, e.partner FROM webhook_deliveries d \
+        JOIN webhook_endpoints e ON e.endpoint_id = d.endpoint_id WHERE 1 = 1";
+    let mut select = Select::text(ASK);
+    if let Some(Kept { endpoint_id, order_id, sequence, .. }) = last {
+        let after = [(*endpoint_id).into(), (*order_id).into(), (*sequence).into()];
+        select = select.push(" AND (d.endpoint_id, d.order_id, d.sequence) > (?, ?, ?)", after);
+    }
+    let select = select.push(" ORDER BY d.endpoint_id, d.order_id, d.sequence LIMIT ?", [i64::from(limit).into()]);
+    let rows = select.all(store).await?;
+    let kept = rows.iter().map(|row| {
+        let mut columns = Columns::of(row);
+        Ok(Kept {
+            endpoint_id: columns.id()?,
+            order_id: columns.id()?,
+            event_id: columns.id()?,
+            sequence: columns.int()?,
+            partner: columns.text()?,
+        })
+    });
+    kept.collect()
+}
+
 /// The endpoints of the partners concerned.
 async fn wanting(store: &Store, told: &[Told]) -> Result<Vec<Wanting>, Error> {
-    let partners: BTreeSet<&str> = told.iter().map(|told| told.shown.order.partner.as_str()).collect();
-    let partners: Vec<Value> = partners.into_iter().map(Value::from).collect();
     let mut found = Vec::new();
-    for partners in partners.chunks(LOOKED_UP) {
-        const ASK: &str = "SELECT endpoint_id, partner, events, events_from, pruned_to FROM webhook_endpoints WHERE 1 = 1";
-        for row in Select::text(ASK).any_of(" AND partner IN", partners.to_vec()).all(store).await? {
-            let mut columns = Columns::of(&row);
-            found.push(Wanting {
-                endpoint_id: columns.id()?,
-                partner: columns.text()?,
-                types: columns.text()?.split_whitespace().map(ToOwned::to_owned).collect(),
-                from: columns.text()?.split_whitespace().map(|offset| offset.parse().unwrap_or(u64::MAX)).collect(),
-                pruned_to: columns.int()?,
-            });
+    for select in Wanting::of(told) {
+        for row in &select.all(store).await? {
+            found.push(Wanting::read(row)?);
         }
     }
     Ok(found)

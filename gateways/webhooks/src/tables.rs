@@ -5,8 +5,11 @@ use atelier_schemas::Money;
 use atelier_store::{Columns, Conflict, Durability, Error, Row, Schema, Table, Value};
 
 /// What this crate keeps. Endpoints and their secrets are nowhere else, so commits wait for the disk.
-pub const SCHEMA: Schema =
-    Schema { name: "webhook", migrations: &[("webhooks/1", include_str!("migration.sql"))], durability: Durability::Kept };
+pub const SCHEMA: Schema = Schema {
+    name: "webhook",
+    migrations: &[("webhooks/1", include_str!("migration.sql")), ("webhooks/2", include_str!("migration-2.sql"))],
+    durability: Durability::Kept,
+};
 
 /// Whoever writes takes this name first: what one reads decides what it writes, and on PostgreSQL
 /// transactions would otherwise run side by side.

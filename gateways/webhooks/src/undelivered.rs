@@ -6,10 +6,13 @@ use atelier_store::{Columns, Row, Select, Store};
 
 use crate::Error;
 
-/// How long after its event a message may be on its way before that is a gap, in milliseconds.
+/// How long a message may be on its way before that is a gap, in milliseconds: from its event on, or from the time when
+/// the message before it was settled, or when somebody asked for it again.
 pub const LATE_MS: i64 = 15 * 60 * 1000;
-/// Of each kind looked at: the oldest ones.
-const KIND_MAX: i64 = 1000;
+/// Of each kind told of: the oldest ones.
+const KIND_MAX: usize = 1000;
+/// Looked at, to see whether there are more.
+const LOOKED_AT: i64 = 1001;
 
 /// Everything that does not arrive, the oldest 1,000 of each kind: messages that are to be sent for longer than
 /// `late_ms`, messages given up, disabled endpoints with messages waiting, and orders set aside. Nothing of
@@ -18,24 +21,30 @@ const KIND_MAX: i64 = 1000;
 /// # Errors
 /// The database.
 pub async fn undelivered(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
-    let mut found = late(store, now, late_ms).await?;
-    found.extend(given_up(store).await?);
-    found.extend(disabled(store).await?);
-    found.extend(set_aside(store).await?);
-    Ok(found)
+    Ok(undelivered_or_cut(store, now, late_ms).await?.0)
+}
+
+/// The same, and whether there is more of a kind than that.
+///
+/// # Errors
+/// The database.
+pub async fn undelivered_or_cut(store: &Store, now: i64, late_ms: i64) -> Result<(Vec<Undelivered>, bool), Error> {
+    let kinds = [late(store, now, late_ms).await?, given_up(store).await?, disabled(store).await?, set_aside(store).await?];
+    let cut = kinds.iter().any(|kind| kind.len() > KIND_MAX);
+    Ok((kinds.into_iter().flat_map(|kind| kind.into_iter().take(KIND_MAX)).collect(), cut))
 }
 
 /// An enabled endpoint's first message of an order, late. Its circuit may be open, or it is this message alone.
 async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
-    const ASK: &str = "SELECT h.endpoint_id, h.order_id, e.partner, h.event_at, h.sequence, h.attempts, e.last_failure \
+    const ASK: &str = "SELECT h.endpoint_id, h.order_id, e.partner, h.since, h.sequence, h.attempts, e.last_failure \
         FROM webhook_heads h JOIN webhook_endpoints e ON e.endpoint_id = h.endpoint_id WHERE ";
     let select = Select::text(ASK).push(
-        "e.enabled = 1 AND e.partner NOT LIKE '%:sandbox' AND h.event_at <= ? ORDER BY h.event_at, h.order_id, h.endpoint_id LIMIT ?",
-        [(now - late_ms).into(), KIND_MAX.into()],
+        "e.enabled = 1 AND e.partner NOT LIKE '%:sandbox' AND h.since <= ? ORDER BY h.since, h.order_id, h.endpoint_id LIMIT ?",
+        [(now - late_ms).into(), LOOKED_AT.into()],
     );
     each(select, store, |columns| {
         let (endpoint_id, order_id, partner) = (columns.id()?, columns.id()?, columns.text()?);
-        let (event_at, sequence, attempts) = (columns.int()?, columns.int()?, columns.int()?);
+        let (since, sequence, attempts) = (columns.int()?, columns.int()?, columns.int()?);
         let why = columns
             .optional_text()?
             .filter(|_| attempts > 0)
@@ -44,7 +53,7 @@ async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>,
             endpoint_id: Some(endpoint_id),
             order_id: Some(order_id),
             partner,
-            since: event_at.saturating_add(late_ms),
+            since: since.saturating_add(late_ms),
             detail: format!(
                 "message {sequence} has not reached endpoint {endpoint_id} after {attempts} attempts{why}; `{RESEND} {endpoint_id}`"
             ),
@@ -61,7 +70,7 @@ async fn given_up(store: &Store) -> Result<Vec<Undelivered>, Error> {
     let select = Select::text(ASK).push(
         "d.state = 2 AND e.partner NOT LIKE '%:sandbox' GROUP BY d.endpoint_id, d.order_id, e.partner \
          ORDER BY 4, d.order_id, d.endpoint_id LIMIT ?",
-        [KIND_MAX.into()],
+        [LOOKED_AT.into()],
     );
     each(select, store, |columns| {
         let (endpoint_id, order_id, partner) = (columns.id()?, columns.id()?, columns.text()?);
@@ -84,7 +93,7 @@ async fn disabled(store: &Store) -> Result<Vec<Undelivered>, Error> {
     let select = Select::text(ASK).push(
         "e.enabled = 0 AND e.partner NOT LIKE '%:sandbox' AND EXISTS (SELECT 1 FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) \
          ORDER BY e.disabled_at, e.endpoint_id LIMIT ?",
-        [KIND_MAX.into()],
+        [LOOKED_AT.into()],
     );
     each(select, store, |columns| {
         let (endpoint_id, partner) = (columns.id()?, columns.text()?);
@@ -105,7 +114,7 @@ async fn set_aside(store: &Store) -> Result<Vec<Undelivered>, Error> {
     const ASK: &str = "SELECT p.order_id, o.partner, p.log_partition, p.log_offset, p.reason, p.parked_at FROM webhook_parked p \
         LEFT JOIN webhook_orders o ON o.order_id = p.order_id \
         WHERE COALESCE(o.partner, '') NOT LIKE '%:sandbox' ORDER BY p.parked_at, p.order_id ";
-    each(Select::text(ASK).push("LIMIT ?", [KIND_MAX.into()]), store, |columns| {
+    each(Select::text(ASK).push("LIMIT ?", [LOOKED_AT.into()]), store, |columns| {
         let (order_id, partner) = (columns.id()?, columns.optional_text()?.unwrap_or_default());
         let (partition, offset, reason, since) = (columns.int()?, columns.int()?, columns.text()?, columns.int()?);
         Ok(Undelivered {

@@ -32,7 +32,8 @@ pub enum Cause {
     NoCarrierMessage,
     /// The order as a whole takes longer than it may.
     OrderLate,
-    /// Its deadline has passed, and no engine was there to write that down.
+    /// The deadline of its last event has passed, and its engine has decided nothing since: none is there, or a policy put
+    /// in force since gives the order longer and nobody has asked the engine anything.
     NoEngine,
     /// A read model could not understand a record and has set the order aside.
     UnreadableRecord,
@@ -104,7 +105,7 @@ impl Cause {
             Cause::NotShipped => "an operator gives the parcel to a carrier",
             Cause::NoCarrierMessage => "the carrier tells that it has delivered",
             Cause::OrderLate => "the order ends",
-            Cause::NoEngine => "an engine writes down that the deadline has passed",
+            Cause::NoEngine => "an engine writes down that the deadline has passed, or anything else",
             Cause::UnreadableRecord => "every record can be read",
             Cause::UnknownParcel => "an order is shipped with this parcel",
             Cause::ProjectionBehind => "the read model follows the log",

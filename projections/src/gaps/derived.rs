@@ -152,15 +152,20 @@ fn away(error: atelier_log::Error) -> Error {
     Error::Unavailable(error.to_string())
 }
 
-/// One gap per message.
-pub(super) fn of_parcels(parcels: &[UnknownParcel]) -> impl Iterator<Item = (Cursor, Gap)> {
-    parcels.iter().map(|UnknownParcel { carrier, tracking, message_id, since }| {
+/// One gap per message. An administrator may let it go.
+pub(super) fn of_parcels(parcels: &[UnknownParcel], role: &str) -> impl Iterator<Item = (Cursor, Gap)> {
+    let allowed = if role == "admin" { vec!["dismiss".to_owned()] } else { Vec::new() };
+    parcels.iter().map(move |UnknownParcel { carrier, tracking, message_id, since }| {
         let gap = derived(Cause::UnknownParcel, *since, &format!("{carrier}/{message_id}"));
         let detail = format!(
             "{carrier} says that it delivered parcel {tracking}, and no order was shipped with it: ship the order under that number, \
-             which closes it, or clear it with the carrier"
+             which closes it, or clear it with the carrier and dismiss the message \
+             (`atelier repair --parcel {carrier}/{message_id} --reason TEXT`)"
         );
-        (Cursor { rank: *since, id: gap.gap_id }, Gap { holder: Some(carrier.clone()), detail: Some(detail), ..gap })
+        (
+            Cursor { rank: *since, id: gap.gap_id },
+            Gap { holder: Some(carrier.clone()), detail: Some(detail), allowed: allowed.clone(), ..gap },
+        )
     })
 }
 

@@ -17,8 +17,9 @@ pub(crate) async fn keep_counting(store: Store, log: Arc<dyn Log>, metrics: Metr
     let queries = store.queries();
     loop {
         let found = look(&queries, log.clone()).await;
-        // What does not arrive is seen in the webhooks' store, and told by those who send.
-        let mut unknown = vec![Cause::WebhookUndelivered];
+        // What does not arrive is seen in the webhooks' store, and told by those who send; parcels nobody knows lie with the
+        // accounts, and are told by the gateways for carriers.
+        let mut unknown = vec![Cause::WebhookUndelivered, Cause::UnknownParcel];
         if found.is_err() {
             unknown.extend([Cause::ProjectionBehind, Cause::NoEngine]);
         }

@@ -7,8 +7,8 @@
 //!
 //! Five causes nobody can write down as an order's and are found when somebody asks: a record no read model could
 //! understand (`parked`), a delivery of a parcel nobody knows (kept with the accounts), a read model that lacks records
-//! of the log (`offsets`), messages that do not arrive (in the webhooks' store), and a deadline that has passed while no engine was there (`gap_partitions`); see `derived.rs`
-//! and `silent.rs`.
+//! of the log (`offsets`), messages that do not arrive (in the webhooks' store), and a deadline that has passed while its partition was
+//! silent (`gap_partitions`, `outcome_partitions`); see `derived.rs` and `silent.rs`.
 //!
 //! A closed gap stays for as long as the policy says (`closed_gaps_kept_ms`), then `old.rs` takes it away. It comes
 //! back when the ledger is made anew from the log, until it is taken away again.

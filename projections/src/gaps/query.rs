@@ -25,7 +25,7 @@ impl Queries {
         let limit = limit(filter.limit);
         let after = filter.cursor.as_deref().map(|cursor| Cursor::decode(cursor, LIST)).transpose()?;
         let mut found = self.written(filter, role, after, limit).await?;
-        for (key, gap) in self.derived(filter, besides, after, limit).await? {
+        for (key, gap) in self.derived(filter, role, besides, after, limit).await? {
             if after.is_none_or(|after| (key.rank, key.id) > (after.rank, after.id)) {
                 found.push((key, gap));
             }
@@ -93,7 +93,14 @@ impl Queries {
     }
 
     /// Those that are found by looking.
-    async fn derived(&self, filter: &GapFilter, besides: &Found, after: Option<Cursor>, limit: usize) -> Result<Vec<(Cursor, Gap)>, Error> {
+    async fn derived(
+        &self,
+        filter: &GapFilter,
+        role: &str,
+        besides: &Found,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<(Cursor, Gap)>, Error> {
         let mut found = Vec::new();
         // They go when what they are about is repaired, and nothing is written down of it.
         if filter.state == GapState::Closed {
@@ -110,7 +117,7 @@ impl Queries {
             found.extend(silent::unsaid(&self.store, besides, filter, after, limit).await?);
         }
         if filter.asks_for(Cause::UnknownParcel) {
-            found.extend(of_parcels(&besides.parcels));
+            found.extend(of_parcels(&besides.parcels, role));
         }
         if filter.asks_for(Cause::WebhookUndelivered) {
             found.extend(of_undelivered(&self.store, &besides.undelivered).await?);

@@ -1,9 +1,13 @@
 //! Orders whose deadline has passed and nobody has written that down: a dead engine cannot report itself.
 //!
-//! Every event of a partition is written by its engine. One that wrote anything after an order's deadline had passed
-//! for long enough was there, and had its reasons: a policy put in force since gives the order longer. So an order
-//! counts while its partition has been silent since. While this ledger lacks records of the partition nobody can tell
-//! from here, and the ledger itself is the gap.
+//! Every event and every outcome of a partition is written by its engine. One that wrote anything after an order's
+//! deadline had passed for long enough was there, and had its reasons: a policy put in force since gives the order
+//! longer. So an order counts while its partition has been silent since. While the read models lack records of the
+//! partition nobody can tell from here, and they are the gap.
+//!
+//! What is known of a deadline is what the order's last event says. Where nobody has asked anything of the partition
+//! since, a dead engine and one that goes by a longer limit look the same; then asking it anything, and be it what it
+//! would do, tells them apart, and the gap says so.
 
 use std::time::Duration;
 
@@ -26,6 +30,7 @@ const ORDERS_AT_ONCE: i64 = 1000;
 const TIMES: u32 = 2;
 
 const SILENT: &str = " AND due_at > (SELECT p.last_at FROM gap_partitions p WHERE p.log_partition = gap_orders.log_partition) - ? \
+    AND NOT EXISTS (SELECT 1 FROM outcome_partitions p WHERE p.log_partition = gap_orders.log_partition AND p.last_at >= due_at + ?) \
     AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.record_key = gap_orders.order_id)";
 
 /// Each order as a gap, which opened when the engine had been silent for too long: those the filter lets through and that
@@ -79,8 +84,8 @@ pub(super) async fn count(store: &Store, look: &Found) -> Result<i64, Error> {
 }
 
 fn narrowed(select: Select, look: &Found, grace: TimeMs) -> Select {
-    let lacking = look.behind.iter().filter(|behind| behind.model == Model::Gaps);
-    let select = select.push(" AND due_at < ?", [look.now.saturating_sub(grace).into()]).push(SILENT, [grace.into()]);
+    let lacking = look.behind.iter().filter(|behind| matches!(behind.model, Model::Gaps | Model::Outcomes));
+    let select = select.push(" AND due_at < ?", [look.now.saturating_sub(grace).into()]).push(SILENT, [grace.into(), grace.into()]);
     lacking.fold(select, |select, behind| select.push(" AND log_partition <> ?", [i64::from(behind.partition).into()]))
 }
 
@@ -103,8 +108,10 @@ fn gap(row: OrderRow, due: TimeMs, opened_at: TimeMs) -> Gap {
         failures: row.failures,
         last_event: Some(LastEvent { type_name: row.last_type, version: row.last_version, at: rfc3339(row.last_at) }),
         detail: Some(format!(
-            "no engine has written anything in partition {partition} since the deadline passed: see that an engine runs, owns the partition \
-             and what it logs; it writes what was missed when it is back"
+            "no engine has decided anything in partition {partition} since the deadline of the order's last event: see that one runs, owns \
+             the partition and what it logs; it writes what was missed when it is back. Or a policy put in force since gives longer: \
+             `atelier repair {} hold --reason asked` changes nothing, and an engine that answers closes this",
+            row.order_id
         )),
         ..derived(Cause::NoEngine, opened_at, &format!("{}/{due}", row.order_id))
     }

@@ -1,5 +1,7 @@
 //! How an outcome is kept.
 
+use std::collections::BTreeMap;
+
 use atelier_schemas::{Outcome, TimeMs};
 use atelier_store::{Conflict, Table, Transaction};
 
@@ -7,6 +9,9 @@ use crate::runner::{Applied, Decoded, ReadModel, park};
 use crate::{Error, Model};
 
 static OUTCOMES: Table = Table::new("outcomes", &["command_id", "decided_at", "outcome"], 1, Conflict::Keep);
+
+/// When the engine of each partition last decided a command, whatever came of it.
+static PARTITIONS: Table = Table::new("outcome_partitions", &["log_partition", "last_at"], 1, Conflict::Replace);
 
 /// Answers older than this, by the log's time, are dropped: whoever waits asks within minutes.
 pub const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
@@ -27,12 +32,14 @@ impl ReadModel for Outcomes {
     async fn apply(&mut self, transaction: &mut Transaction, records: &[Decoded<Outcome>]) -> Result<Applied, Error> {
         let mut applied = Applied::default();
         let mut rows = Vec::with_capacity(records.len());
+        let mut last_at = BTreeMap::new();
         let mut newest = 0;
         for record in records {
             match &record.body {
                 Ok(outcome) => {
                     let json = serde_json::to_string(outcome).expect("plain fields become JSON");
                     rows.push(vec![outcome.command_id.into(), outcome.time.into(), json.as_str().into()]);
+                    last_at.insert(record.partition, outcome.time);
                     newest = newest.max(outcome.time.min(record.time));
                     applied.records += 1;
                 }
@@ -44,6 +51,8 @@ impl ReadModel for Outcomes {
             }
         }
         OUTCOMES.write(transaction, rows).await?;
+        let last_at = last_at.into_iter().map(|(partition, at)| vec![i64::from(partition).into(), at.into()]);
+        PARTITIONS.write(transaction, last_at.collect()).await?;
         if newest > self.pruned + PRUNE_EVERY_MS {
             transaction.execute("DELETE FROM outcomes WHERE decided_at < $1", [(newest - KEPT_MS).into()]).await?;
             self.pruning = Some(newest);

@@ -26,6 +26,7 @@ const SCHEMA: Schema = Schema {
         ("feed/2", include_str!("../feed/migration-2.sql")),
         ("queue/2", include_str!("../queue/migration-2.sql")),
         ("gaps/2", include_str!("../gaps/migration-2.sql")),
+        ("outcomes/2", include_str!("../outcomes/migration-2.sql")),
     ],
     durability: Durability::Rebuilt,
 };

@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 #[rustfmt::skip]
 const TABLES: &[&str] = &[
     "offsets", "parked", "shop_orders", "shop_timeline", "queue_items", "crm_orders", "crm_counts", "partner_orders", "feed_orders",
-    "feed_entries", "gap_orders", "gap_partitions", "gaps", "outcomes",
+    "feed_entries", "gap_orders", "gap_partitions", "gaps", "outcomes", "outcome_partitions",
 ];
 
 /// A database of one test.

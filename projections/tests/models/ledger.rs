@@ -11,12 +11,13 @@ use atelier_projections::{
     Behind, Cause, CrmFilter, Error, Found, Gap, GapFilter, GapState, Metrics, Model, ParkedFilter, Queries, Runner, Store, Undelivered,
     behind,
 };
-use atelier_schemas::EventData;
+use atelier_schemas::{EventData, Framed};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 use crate::bed::{Bed, assert_same, run, run_through, settle, until};
+use crate::outcomes;
 use crate::script::{Order, append, append_all, append_raw, id, many, to_the_works};
 
 /// Whether a filter should let a gap through.
@@ -214,10 +215,11 @@ async fn open_gaps_are_counted_for_the_scrape() {
     until("it is counted", || async { text().contains("atelier_gaps_open{cause=\"pricing_failed\"} 1\n") }).await;
     // Its deadline lies years back, and no engine has said so.
     assert!(text().contains("atelier_gaps_open{cause=\"no_engine\"} 1\n"), "{}", text());
-    // Those who send count what does not arrive.
-    assert!(!text().contains("webhook_undelivered\"}"), "{}", text());
-    for cause in Cause::ALL.into_iter().filter(|cause| ![Cause::PricingFailed, Cause::NoEngine, Cause::WebhookUndelivered].contains(cause))
-    {
+    // Those who send count what does not arrive, those who serve carriers count the parcels.
+    let elsewhere = [Cause::WebhookUndelivered, Cause::UnknownParcel];
+    assert!(elsewhere.iter().all(|cause| !text().contains(&format!("{cause}\"}}"))), "{}", text());
+    let here = Cause::ALL.into_iter().filter(|cause| !elsewhere.contains(cause));
+    for cause in here.filter(|cause| ![Cause::PricingFailed, Cause::NoEngine].contains(cause)) {
         assert!(text().contains(&format!("atelier_gaps_open{{cause=\"{cause}\"}} 0\n")), "{cause}: {}", text());
     }
     order.version = 8;
@@ -317,7 +319,7 @@ async fn a_deadline_that_nobody_writes_down_is_a_gap_until_somebody_does() {
         let text = |time: i64| chrono::DateTime::from_timestamp_millis(time).unwrap().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         assert_eq!((gap.expected_by.clone(), gap.opened_at.clone()), (Some(text(due)), text(due + GRACE_MS)));
         assert_eq!((gap.status.as_deref(), gap.version, gap.allowed.len()), (Some("SUBMITTED"), Some(5), 0));
-        assert!(gap.detail.as_deref().is_some_and(|detail| detail.contains("no engine has written anything in partition 0")), "{gap:?}");
+        assert!(gap.detail.as_deref().is_some_and(|detail| detail.contains("no engine has decided anything in partition 0")), "{gap:?}");
         assert_eq!(queries.open_gaps(&look).await.unwrap()[&Cause::NoEngine], 1);
         let of_other = GapFilter { order: Some(held.id), ..of_engine() };
         assert_eq!(queries.gaps(&of_other, "admin", &look).await.unwrap().items, []);
@@ -403,6 +405,33 @@ async fn an_engine_that_writes_and_says_nothing_of_the_order_has_its_reasons() {
     settle(&runner, &log).await;
     assert_eq!(store.queries().open_gaps(&look).await.unwrap().get(&Cause::NoEngine), None);
     runner.drain().await;
+}
+
+/// The same of one that only answers: it has nothing to write of an order that a policy put in force since gives longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_only_answers_is_there() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let queries = store.queries();
+        let runner = run(&store, &log);
+        let mut late = Order::new(1);
+        let mut first = to_the_works(1, &mut late).remove(0);
+        let due = first.time + 1000;
+        first.after.due = Some(due);
+        append(&log, &first).await;
+        outcomes::append(&log, late.id, outcomes::outcome(1, late.id, due + GRACE_MS - 1, 1).encode()).await;
+        settle(&runner, &log).await;
+        let look = Found { now: due + GRACE_MS * 10, limit: LIMIT, ..Found::default() };
+        assert_eq!(queries.open_gaps(&look).await.unwrap().get(&Cause::NoEngine), Some(&1), "{}", bed.name);
+        let lacking = Behind { model: Model::Outcomes, partition: 0, records: 1, since: due };
+        let lacking = Found { behind: vec![lacking], ..look.clone() };
+        assert_eq!(queries.open_gaps(&lacking).await.unwrap().get(&Cause::NoEngine), None, "an answer may be among them");
+        outcomes::append(&log, late.id, outcomes::outcome(2, late.id, due + GRACE_MS, 1).encode()).await;
+        settle(&runner, &log).await;
+        assert_eq!(queries.open_gaps(&look).await.unwrap().get(&Cause::NoEngine), None, "{}", bed.name);
+        runner.drain().await;
+    }
 }
 
 /// What an order missed is old when it comes back, and no sign that its engine has been silent since.

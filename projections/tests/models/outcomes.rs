@@ -11,7 +11,7 @@ use crate::script::id;
 
 const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
 
-fn outcome(command: u128, order: Uuid, time: i64, version: i64) -> Outcome {
+pub(crate) fn outcome(command: u128, order: Uuid, time: i64, version: i64) -> Outcome {
     Outcome {
         command_id: Uuid::from_u128(command),
         order_id: order,
@@ -30,7 +30,7 @@ fn outcome(command: u128, order: Uuid, time: i64, version: i64) -> Outcome {
     }
 }
 
-async fn append(log: &Memory, order: Uuid, payload: Vec<u8>) {
+pub(crate) async fn append(log: &Memory, order: Uuid, payload: Vec<u8>) {
     let record = NewRecord { key: order.to_string(), kind: "Outcome", traceparent: None, payload };
     log.append(Topic::Outcomes, partition_of(&order, log.partitions()), record).await.expect("the log takes it");
 }

@@ -5,8 +5,9 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atelier_cli::trials::{Child, Prober};
@@ -104,6 +105,9 @@ impl<'a> Disk<'a> {
             .arg(place)
             .output()
             .is_ok_and(|output| output.status.success());
+        if mounted {
+            *MOUNTED.lock().unwrap_or_else(PoisonError::into_inner) = Some(place.to_owned());
+        }
         Self { place, mounted }
     }
 
@@ -129,15 +133,23 @@ impl<'a> Disk<'a> {
 
 impl Drop for Disk<'_> {
     fn drop(&mut self) {
-        if self.mounted {
-            let _ = Command::new("umount").arg("--lazy").arg(self.place).status();
-        }
+        unmount();
+    }
+}
+
+/// The small disk there is, for whoever ends the process before it is dropped.
+static MOUNTED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Takes it away, if there is one.
+pub(crate) fn unmount() {
+    if let Some(place) = MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = Command::new("umount").arg("--lazy").arg(place).status();
     }
 }
 
 /// A disk without room.
 enum Full {
-    Filled(std::path::PathBuf),
+    Filled(PathBuf),
     Limited(u32),
 }
 

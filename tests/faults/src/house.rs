@@ -195,7 +195,7 @@ pub(crate) fn program() -> PathBuf {
     beside.unwrap_or_else(|| panic!("atelier is missing beside {}: cargo build --release --workspace", this.display()))
 }
 
-/// The program with nothing in its environment that is not meant for it. It dies with us.
+/// The program with nothing in its environment that is not meant for it. It dies with the thread that starts it, and so with us.
 pub(crate) fn command(settings: &[(&'static str, String)], args: &[String]) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program()).args(args);

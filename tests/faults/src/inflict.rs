@@ -7,7 +7,7 @@ use fastrand::Rng;
 
 use crate::house::House;
 use crate::poison::Poisoned;
-use crate::proxy::{END_TXN, Hold};
+use crate::proxy::{END_TXN, Hold, LIST_OFFSETS};
 use crate::{Kind, Outcome, disk, poison, text};
 
 /// Longer than the session of an owner (6 s) and the lease of a worker (3 s).
@@ -45,6 +45,7 @@ pub(crate) fn inflict(house: &mut House, step: &Step<Kind>) -> Outcome<Inflicted
         Kind::KillBroker => kill_broker(house, &mut rng),
         Kind::CutBroker | Kind::IsolateBroker => cut(house, step.kind, &mut rng),
         Kind::SlowBroker => slow(house, &mut rng),
+        Kind::SlowListOffsets => slow_list_offsets(house, &mut rng),
         Kind::HoldEndTxn => hold(house, Hold::Request, &mut rng),
         Kind::HoldReply => hold(house, Hold::Answer, &mut rng),
         Kind::LateEndTxn => hold(house, Hold::Late, &mut rng),
@@ -161,6 +162,13 @@ fn slow(house: &mut House, rng: &mut Rng) -> Outcome<Duration> {
     house.gates[node].client.delay(MILLISECOND * rng.u32(20..150));
     let recovery = house.moves(since);
     house.gates[node].open();
+    recovery
+}
+
+fn slow_list_offsets(house: &mut House, rng: &mut Rng) -> Outcome<Duration> {
+    house.traps.slow(LIST_OFFSETS, MILLISECOND * rng.u32(300..900));
+    let recovery = replace(house, rng);
+    house.traps.clear();
     recovery
 }
 

@@ -58,6 +58,8 @@ kinds! {
     IsolateBroker = "broker-cut-from-all",
     /// Every request to one node takes longer.
     SlowBroker = "broker-slow",
+    /// Every ListOffsets arrives late while an engine takes partitions over.
+    SlowListOffsets = "list-offsets-slow",
     /// An EndTxn is held back for seconds.
     HoldEndTxn = "end-txn-held",
     /// The answer to an EndTxn is held back for seconds.

@@ -6,6 +6,7 @@ mod circumstances;
 mod disk;
 mod house;
 mod inflict;
+mod interrupt;
 mod judge;
 mod kept;
 mod kind;
@@ -13,6 +14,7 @@ mod poison;
 mod proxy;
 mod run;
 
+pub use interrupt::ends_everything;
 pub use kind::Kind;
 pub use run::{Options, run};
 

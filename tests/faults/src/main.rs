@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use atelier_faults::{Kind, Options, run};
+use atelier_faults::{Kind, Options, ends_everything, run};
 
 const HELP: &str = "faults [--seed N] [--faults N] [--kind KIND …] [--checkpoint-every N]
        [--table FILE] [--state FILE] [--plan]
@@ -19,7 +19,8 @@ of a seed and holds what was written against the invariants. Needs what tests/su
   --plan                  print what would be done, and do nothing
   --help                  this
 
-Exit code 0: every invariant held. 1: one did not. 2: the command line is wrong, or it could not go on.
+Exit code 0: every invariant held. 1: one did not. 2: the command line is wrong, or it could not go on. 130: it was told to
+end (SIGINT, SIGTERM), and ended with everything it had started.
 
 Examples:
   cargo run --release -p atelier-faults -- --seed 7 --faults 200 --table faults.md --state faults.json
@@ -42,6 +43,10 @@ fn main() -> ExitCode {
             println!("{:>4}  after {:>2} events  {}", step.number, step.after_events, step.kind);
         }
         return ExitCode::SUCCESS;
+    }
+    if let Err(error) = ends_everything() {
+        eprintln!("faults: {error}");
+        return ExitCode::from(2);
     }
     match run(&options) {
         Ok(tally) => {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +21,8 @@ use crate::{Outcome, text};
 
 /// API key of EndTxn.
 pub(crate) const END_TXN: u16 = 26;
+/// API key of ListOffsets: where a partition begins or ends.
+pub(crate) const LIST_OFFSETS: u16 = 2;
 /// Larger than any request or answer that our clients send or ask for.
 const FRAME_MAX_BYTES: u32 = 128 << 20;
 /// For the answer to a request whose client is gone.
@@ -45,27 +47,47 @@ struct Trap {
     caught: Sender<()>,
 }
 
+#[derive(Default)]
+struct Set {
+    next: Option<Trap>,
+    /// All requests of this kind are passed on so much later.
+    slow: Option<(u16, Duration)>,
+}
+
 /// The traps of several proxies.
 #[derive(Clone, Default)]
-pub(crate) struct Traps(Arc<Mutex<Option<Trap>>>);
+pub(crate) struct Traps(Arc<Mutex<Set>>);
 
 impl Traps {
     /// Holds the next request of the kind for so long. The receiver is told when it is caught: with [`Hold::Answer`]
     /// when the answer is there, so that the request has been carried out.
     pub(crate) fn set(&self, api_key: u16, hold: Hold, time: Duration) -> Receiver<()> {
         let (caught, told) = channel();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Trap { api_key, hold, time, caught });
+        self.lock().next = Some(Trap { api_key, hold, time, caught });
         told
+    }
+
+    /// Holds all requests of the kind for so long each.
+    pub(crate) fn slow(&self, api_key: u16, time: Duration) {
+        self.lock().slow = Some((api_key, time));
     }
 
     /// Waits for nothing any more.
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        *self.lock() = Set::default();
     }
 
     fn take(&self, api_key: u16) -> Option<Trap> {
-        let mut trap = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if trap.as_ref().is_some_and(|trap| trap.api_key == api_key) { trap.take() } else { None }
+        let mut set = self.lock();
+        if set.next.as_ref().is_some_and(|trap| trap.api_key == api_key) {
+            return set.next.take();
+        }
+        let (_, time) = set.slow.filter(|(slow, _)| *slow == api_key)?;
+        Some(Trap { api_key, hold: Hold::Request, time, caught: channel().0 })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Set> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

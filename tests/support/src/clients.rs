@@ -1,4 +1,5 @@
-//! Libraries of other languages that partners use, at pinned versions.
+//! Libraries of other languages that partners use. The versions of those that are named are pinned; what they need in turn is what
+//! the registries give.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -54,9 +54,11 @@ impl ConsumerContext for Context {
         let numbers = partitions.elements().iter().map(|element| element.partition().unsigned_abs()).collect();
         let given = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         let (change, result) = if given {
-            // Where to go on is known only once the owner before is fenced. Until then at the end, where least
-            // is fetched in vain.
-            let result = partitions.set_all_offsets(Offset::End);
+            // Where to go on is known only once the owner before is fenced, and until then at the beginning, for all that
+            // is fetched in vain: librdkafka has to ask a broker where that is, and an answer that finds the partition
+            // set to an offset meanwhile makes it ask once more, half a second later, and go there. From the
+            // beginning the owner sees what it has seen already, and goes back. The end would pass over commands.
+            let result = partitions.set_all_offsets(Offset::Beginning);
             (
                 Change::Given(numbers),
                 result.and_then(|()| if cooperative { client.incremental_assign(partitions) } else { client.assign(partitions) }),

@@ -4,11 +4,14 @@
 //! A partition that the group gives to this worker is claimed before it is reported: the group confirms
 //! the membership, the partition's producer is opened (which fences the owner before and ends its open
 //! transaction), and the consumer is set to the first command not consumed. A partition whose commit
-//! ended in doubt comes back the same way. The records of a partition that is not claimed are dropped.
+//! ended in doubt comes back the same way. The records of a partition that is not claimed are dropped. Those of one
+//! that is are handed out one after the other, whatever the consumer gives: a command passed over would never be
+//! decided.
 //!
 //! A worker whose name is gone owns nothing, and finds out who has it: nobody, then it joins again; another process,
 //! then it ends.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,10 +34,36 @@ struct Owned {
     producer: Producer,
     /// The first command not handed out.
     next: u64,
+    /// The consumer was set to it again, because it gave another one.
+    set_again: bool,
     /// The first command not consumed, as last committed.
     consumed: u64,
     /// The producer must be opened anew before the next transaction.
     renew: bool,
+}
+
+/// What a record is that the consumer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    /// The next one.
+    Next,
+    /// Before or behind it, which says that the consumer is not where it was set to.
+    Astray,
+    /// Handed out before, on the way back.
+    Old,
+}
+
+impl Met {
+    /// `set_again`: the consumer was set to `next` after it went astray. Where it gives a later one then, nothing lies
+    /// between: another program's transaction ended there, or the brokers dropped what was too old.
+    fn of(offset: u64, next: u64, set_again: bool) -> Self {
+        match offset.cmp(&next) {
+            Ordering::Equal => Self::Next,
+            Ordering::Greater if set_again => Self::Next,
+            Ordering::Less if set_again => Self::Old,
+            Ordering::Less | Ordering::Greater => Self::Astray,
+        }
+    }
 }
 
 /// A worker.
@@ -105,7 +134,7 @@ impl Owner {
         let claimed = self.claims.pursue(&self.config, &self.group, &self.membership.group)?;
         let partitions = claimed.iter().map(|claimed| claimed.partition).collect();
         for Claimed { partition, producer, next } in claimed {
-            self.owned.insert(partition, Owned { producer, next, consumed: next, renew: false });
+            self.owned.insert(partition, Owned { producer, next, set_again: false, consumed: next, renew: false });
         }
         Ok(partitions)
     }
@@ -118,12 +147,27 @@ impl Owner {
             match self.group.poll(wait) {
                 Some(Ok(message)) => {
                     let (partition, offset) = (message.partition().unsigned_abs(), message.offset().unsigned_abs());
-                    match self.owned.get_mut(&partition) {
-                        Some(owned) if offset >= owned.next => {
-                            owned.next = offset + 1;
-                            records.push(command(&message));
+                    if let Some(owned) = self.owned.get_mut(&partition) {
+                        match Met::of(offset, owned.next, owned.set_again) {
+                            Met::Next => {
+                                (owned.next, owned.set_again) = (offset + 1, false);
+                                records.push(command(&message));
+                            }
+                            Met::Astray => {
+                                tracing::warn!(
+                                    partition,
+                                    offset,
+                                    next = owned.next,
+                                    "the consumer went astray; it is set to the next command again"
+                                );
+                                match self.group.go_to(partition, owned.next) {
+                                    Ok(()) => owned.set_again = true,
+                                    // Whatever comes is not the next one either.
+                                    Err(error) => self.failure = Some(error),
+                                }
+                            }
+                            Met::Old => {}
                         }
-                        _ => {}
                     }
                 }
                 Some(Err(error)) => {
@@ -306,5 +350,19 @@ impl Drop for Owner {
     fn drop(&mut self) {
         self.claims.clear();
         std::mem::take(&mut self.owned).into_values().for_each(|owned| discard(owned.producer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Met;
+
+    #[test]
+    fn no_command_is_passed_over_and_none_comes_twice() {
+        assert_eq!(Met::of(7, 7, false), Met::Next);
+        assert_eq!(Met::of(8, 7, false), Met::Astray, "7 is still to come");
+        assert_eq!(Met::of(8, 7, true), Met::Next, "there is no 7");
+        assert_eq!(Met::of(0, 7, false), Met::Astray, "all before 7 would follow");
+        assert_eq!(Met::of(6, 7, true), Met::Old);
     }
 }

@@ -1,5 +1,7 @@
 //! The bytes of heads and parts.
 
+use std::collections::BTreeMap;
+
 use atelier_domain::Order;
 use atelier_log::Record;
 use serde::{Deserialize, Serialize};
@@ -7,12 +9,13 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::closed;
+use crate::partition::Parked;
 
 /// Of every object.
 const MAGIC: &[u8; 8] = b"ATELIERC";
 /// Of the orders and of what events make of them: to be raised when either changes, which a test notices. Checkpoints of
 /// another layout are passed over.
-pub(super) const LAYOUT: u32 = 2;
+pub(super) const LAYOUT: u32 = 3;
 const HASH_BYTES: usize = 32;
 const FRAME_BYTES: usize = MAGIC.len() + size_of::<u32>() + HASH_BYTES;
 
@@ -31,6 +34,8 @@ pub(super) struct Head {
     pub(super) last_hash: [u8; 32],
     /// The orders.
     pub(super) parts: Vec<Part>,
+    /// Those that are set aside, by key: every engine that restores looks at their records again.
+    pub(super) parked: BTreeMap<String, Parked>,
 }
 
 /// Some orders, one after the other.

@@ -123,6 +123,10 @@ fn try_one(
     if state.orders()? != adopted {
         return Ok(Err("an order is in it twice: it ended, and a stray copy of its first event began it afresh".into()));
     }
+    match orders {
+        Orders::All => state.adopt_set_aside(&head.parked)?,
+        Orders::Open => state.carry_set_aside(&head.parked),
+    }
     let name = head_name(&head.folder, head.events, head.next_command);
     Ok(Ok(Found { head, state, tail, name }))
 }

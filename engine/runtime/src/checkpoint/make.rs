@@ -10,6 +10,8 @@ use crate::partition::{PartitionState, Settings};
 use crate::restore::{self, replay_to};
 use crate::worker::GROUP;
 
+/// Records of parked orders in a checkpoint, at most: a head is read whole to look at its name.
+const PARKED_BYTES: usize = 4 << 20;
 /// A part is complete with the order that brings it past this.
 const PART_BYTES: usize = 16 << 20;
 
@@ -22,8 +24,9 @@ pub enum Error {
     /// The store failed.
     #[error("the store of checkpoints failed: {0}")]
     Store(#[from] StoreError),
-    /// An order is stopped because an event of it cannot be understood; a newer engine has to see that event.
-    #[error("order {order} of partition {partition} is parked, and a checkpoint would hide it from a newer engine: {reason}")]
+    /// Orders are stopped because events of them cannot be understood; a newer engine has to see those events, and they
+    /// are more than a checkpoint takes.
+    #[error("order {order} of partition {partition} is parked with more events than a checkpoint takes: {reason}")]
     Parked {
         /// Of the order.
         partition: Partition,
@@ -53,11 +56,7 @@ pub struct Made {
 /// # Errors
 /// [`Error`]; the older ones stay as they are.
 pub fn make(log: &dyn Log, store: &dyn CheckpointStore, settings: &Settings, stopping: impl Fn() -> bool) -> Result<Option<Made>, Error> {
-    match fold(log, store, settings, Orders::Open, &stopping) {
-        // It may have gone on after its end (a record of it was skipped): with the ended orders at hand this shows.
-        Err(Error::Parked { .. }) => fold(log, store, settings, Orders::All, &stopping),
-        folded => folded,
-    }
+    fold(log, store, settings, Orders::Open, &stopping)
 }
 
 fn fold(
@@ -72,15 +71,15 @@ fn fold(
     let next_command = log.committed(GROUP, partition).map_err(restore::Error::from)?;
     let end = log.end(Topic::Events, partition).map_err(restore::Error::from)?;
     let Some(folder) = folder(log, partition, end).map_err(restore::Error::from)? else { return Ok(None) };
-    let (mut state, reader, mut parts) = match newest(log, store, settings, next_command, end, orders)? {
+    let (mut state, reader, mut parts, carried) = match newest(log, store, settings, next_command, end, orders)? {
         Some(Found { head, state, tail, .. }) => {
             // Those that are not at hand are taken over as they were written.
             let ended = head.parts.into_iter().filter(|part| part.ended && orders == Orders::Open).collect();
-            (state, tail, ended)
+            (state, tail, ended, (orders == Orders::Open).then_some(head.parked))
         }
         None => {
             let reader = log.read(Topic::Events, &[(partition, 0)]).map_err(restore::Error::from)?;
-            (PartitionState::new(settings.clone(), next_command).map_err(restore::Error::from)?, reader, Vec::new())
+            (PartitionState::new(settings.clone(), next_command).map_err(restore::Error::from)?, reader, Vec::new(), None)
         }
     };
     let mut last = None;
@@ -88,14 +87,23 @@ fn fold(
         last = batch.last().map(|record| (record.offset, record_hash(record))).or(last);
     })?;
     let Some((last_offset, last_hash)) = last else { return Ok(None) };
-    if let Some((order, reason)) = state.parked().next() {
-        return Err(Error::Parked { partition, order: order.to_owned(), reason: reason.to_owned() });
+    let parked = state.set_aside();
+    // It may have gone on after its end (a record of it was skipped): with the ended orders at hand this shows.
+    if carried.is_some_and(|carried| carried != parked) {
+        return fold(log, store, settings, Orders::All, stopping);
+    }
+    let mut bytes_left = PARKED_BYTES;
+    for (order, parked) in &parked {
+        match parked.kept_bytes().and_then(|bytes| bytes_left.checked_sub(bytes)) {
+            Some(left) => bytes_left = left,
+            None => return Err(Error::Parked { partition, order: order.clone(), reason: parked.reason().to_owned() }),
+        }
     }
     let mut writer = Writer { store, folder: &folder, parts: Vec::new(), orders: 0, bytes: 0 };
     writer.open(&state)?;
     writer.ended(&mut state)?;
     parts.append(&mut writer.parts);
-    let head = Head { folder: folder.clone(), events: last_offset + 1, next_command, last_offset, last_hash, parts };
+    let head = Head { folder: folder.clone(), events: last_offset + 1, next_command, last_offset, last_hash, parts, parked };
     let name = head_name(&folder, head.events, next_command);
     let (orders, bytes) = (writer.orders, writer.bytes);
     store.put(&name, format::seal(format::add(format::begin(), &head)))?;

@@ -15,8 +15,8 @@
 //! SHA-256. Whatever is in doubt (bytes, layout, another log's history, an offset past the end) is a reason to take an
 //! older checkpoint, or none (`load`): it can always be deleted, the log is the truth.
 //!
-//! A parked order has to be looked at again by each new engine, so no checkpoint is made while there is one. Events
-//! whose key is no order of the partition park nobody.
+//! A parked order has to be looked at again by each new engine, so a head has those orders with the records nobody has
+//! read; where that is too much, no checkpoint is made. Events whose key is no order of the partition park nobody.
 
 mod format;
 mod keeper;

@@ -20,12 +20,17 @@ pub(super) fn decide(state: &mut PartitionState, commands: Vec<CommandRecord>, n
         records: Vec::with_capacity(commands.len() * 5 / 2),
         next_command: state.next_command,
     };
-    for record in commands {
-        transaction.next_command = record.offset + 1;
+    let mut commands = commands.into_iter();
+    while let Some(record) = commands.next() {
         let outcome = match readable(state, &record) {
+            Ok(command) if speaks_of_unread(state, &command, record.offset) => {
+                state.left = std::iter::once(record).chain(commands).collect();
+                break;
+            }
             Ok(command) => one(state, &mut transaction, command, &record, now)?,
             Err(reason) => unreadable(&record, reason, now),
         };
+        transaction.next_command = record.offset + 1;
         push_outcome(&mut transaction, record, &outcome);
     }
     state.next_command = transaction.next_command;
@@ -67,6 +72,14 @@ fn readable(state: &PartitionState, record: &CommandRecord) -> Result<Command, S
         return Err(format!("order {} does not belong to partition {}", command.order_id, record.partition));
     }
     Ok(command)
+}
+
+/// An owner does not read what it writes, so it does not see what somebody else writes there either. Only who may skip
+/// records makes it look, once for each command.
+fn speaks_of_unread(state: &PartitionState, command: &Command, at: u64) -> bool {
+    let CommandData::SkipRecords { offsets, .. } = &command.data else { return false };
+    let unread = |offset: &i64| u64::try_from(*offset).is_ok_and(|offset| offset >= state.read_to);
+    state.read_for != Some(at) && command.actor.role == Role::Admin.as_str() && offsets.iter().any(unread)
 }
 
 fn one(
@@ -123,7 +136,7 @@ fn decided(
     if !state.parked.is_empty()
         && let Some(parked) = state.parked.get(&record.key)
     {
-        let detail = format!("the order is set aside: its record at offset {} cannot be read: {}", parked.offset, parked.reason);
+        let detail = format!("the order is set aside: its record at offset {} cannot be read: {}", parked.offset(), parked.reason);
         return Ok(refused(PARKED, detail, "an engineer has to repair it (`atelier parked`); nothing was changed".into()));
     }
     asked(state, transaction, command, data, digest, &record.key, now)

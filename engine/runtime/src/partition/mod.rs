@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::closed::{self, ClosedOrders};
 use crate::refused::Refusals;
 use crate::timers::Timers;
-use parked::Parked;
+pub(crate) use parked::Parked;
 
 /// Most deadlines written in one transaction; the rest follows in the next.
 const DUE_LIMIT: usize = 500;
@@ -51,6 +51,12 @@ pub struct PartitionState {
     /// Orders with an event that this binary cannot understand, by key.
     parked: HashMap<String, Parked>,
     next_command: u64,
+    /// Events below this offset were read. What lies above was written since: by this owner, or by somebody who must not.
+    read_to: u64,
+    /// The command because of which they were read again.
+    read_for: Option<u64>,
+    /// Commands that wait for that.
+    left: Vec<CommandRecord>,
 }
 
 impl PartitionState {
@@ -67,15 +73,37 @@ impl PartitionState {
             refusals: Refusals::default(),
             parked: HashMap::new(),
             next_command,
+            read_to: 0,
+            read_for: None,
+            left: Vec::new(),
         })
     }
 
-    /// Decides the commands, in order, as one transaction.
+    /// Decides the commands, in order, as one transaction. It ends before a command that needs the events read again:
+    /// that one and the rest are given back by [`Self::left`].
     ///
     /// # Errors
     /// When the index of ended orders fails; the state must be dropped then.
     pub fn decide(&mut self, commands: Vec<CommandRecord>, now: TimeMs) -> Result<Transaction, closed::Error> {
         batch::decide(self, commands, now)
+    }
+
+    /// The commands that were not decided because the first of them speaks of events that somebody else may have written
+    /// while this state was the owner's: restore the partition once what was decided is committed, and decide them then.
+    pub fn left(&mut self) -> Vec<CommandRecord> {
+        std::mem::take(&mut self.left)
+    }
+
+    /// The events below `end` were read.
+    pub(crate) fn was_read_to(&mut self, end: u64) {
+        self.read_to = end;
+    }
+
+    /// That was done for the command at `offset`, and all before it are decided.
+    pub(crate) fn was_read_for(&mut self, offset: u64) {
+        self.read_for = Some(offset);
+        // What this owner has just consumed may be on its way into the log's own books.
+        self.next_command = self.next_command.max(offset);
     }
 
     /// Writes what is overdue at `now`; `None` when nothing is.
@@ -165,6 +193,21 @@ impl PartitionState {
             self.closed.insert(id, order)?;
         }
         Ok(())
+    }
+
+    /// The orders that are set aside, by key.
+    pub(crate) fn set_aside(&self) -> BTreeMap<String, Parked> {
+        self.parked.iter().map(|(key, parked)| (key.clone(), parked.clone())).collect()
+    }
+
+    /// Takes over orders that a checkpoint has as set aside, and reads their events again.
+    pub(crate) fn adopt_set_aside(&mut self, orders: &BTreeMap<String, Parked>) -> Result<(), closed::Error> {
+        orders.iter().try_for_each(|(key, parked)| parked::read_again(self, key, parked.clone()))
+    }
+
+    /// The same without reading anything, to carry them into the next checkpoint: orders that have ended are not at hand.
+    pub(crate) fn carry_set_aside(&mut self, orders: &BTreeMap<String, Parked>) {
+        self.parked.extend(orders.iter().map(|(key, parked)| (key.clone(), parked.clone())));
     }
 
     /// How many orders there are, open and ended, each counted once.

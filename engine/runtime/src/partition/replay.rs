@@ -85,5 +85,5 @@ fn park(state: &mut PartitionState, record: &Record, reason: String) {
         "order parked: its commands are refused until somebody says that the record does not count, or a newer engine reads it"
     );
     let order = order_of_key(&record.key).and_then(|id| state.open.remove(&id));
-    state.parked.insert(record.key.clone(), Parked::new(record.offset, reason, order));
+    state.parked.insert(record.key.clone(), Parked::new(record, reason, order));
 }

@@ -133,15 +133,67 @@ fn checkpoints_of_another_log_are_not_used() {
     assert_eq!(heads(&store).len(), 4, "the other log's are left alone");
 }
 
+/// The orders that are set aside, sorted.
+fn parked(state: &PartitionState) -> Vec<(String, String)> {
+    let mut parked: Vec<_> = state.parked().map(|(key, why)| (key.to_owned(), why.to_owned())).collect();
+    parked.sort();
+    parked
+}
+
+fn skip(bed: &mut Bed, order: Uuid, offsets: &[u64]) -> String {
+    let offsets = offsets.iter().map(|offset| i64::try_from(*offset).unwrap()).collect();
+    status(&bed.ask(order, "admin", CommandData::SkipRecords { offsets, reason: "written by a stray script".into() })).to_owned()
+}
+
 #[test]
-fn no_checkpoint_hides_a_parked_order() {
-    let (bed, store, _) = some_checkpoints(2);
-    let mut poison = atelier_log::client::record_of(&Bed::idle(1).command(Uuid::nil(), "customer", create()));
-    poison.payload = b"no event".to_vec();
-    drop(bed.log.append(Topic::Events, 0, poison));
+fn a_checkpoint_has_the_orders_that_are_set_aside_and_hides_none() {
+    let (mut bed, store, ids) = some_checkpoints(5);
+    let garbage = |bed: &Bed, key: Uuid| {
+        let at = bed.log.end(Topic::Events, 0).unwrap();
+        write(bed, &key.to_string(), b"no event".to_vec());
+        at
+    };
+    // Of an order nobody knows, of one that has ended, of one that is open.
+    let unknown = Uuid::from_u128(7);
+    garbage(&bed, unknown);
+    let ended_at = garbage(&bed, ids[0]);
+    let open_at = garbage(&bed, ids[2]);
+    assert_eq!(restored(&bed, Some(&store)).events, 4);
+    let before = made(&bed, &store);
+    let (all, tail) = (restored(&bed, None), restored(&bed, Some(&store)));
+    assert_eq!((tail.checkpoint, tail.events, parked(&tail.state).len()), (Some(before), 0, 3));
+    assert_eq!(parked(&all.state), parked(&tail.state));
+    same(&all.state, &tail.state, &ids);
+
+    // What follows in the tail and the next checkpoint, with and without the ended orders at hand.
+    bed.checkpoints = Some(Checkpoints { store: Arc::new(store.clone()), every_events: u64::MAX });
+    bed.start();
+    assert_eq!(status(&bed.ask(ids[2], "seller", CommandData::ResumeOrder { reason: "go".into() })), "parked");
+    assert_eq!(status(&bed.ask(ids[4], "seller", CommandData::HoldOrder { reason: "wait".into() })), "SUBMITTED");
+    made(&bed, &store);
+    assert_eq!(skip(&mut bed, ids[0], &[ended_at]), "CANCELLED");
+    assert_eq!(skip(&mut bed, ids[2], &[open_at]), "FILE_UPLOADED");
+    assert_eq!(skip(&mut bed, unknown, &[ended_at - 1]), "unknown_order", "there is no order to go on with");
+    bed.stop();
+    for _ in 0..2 {
+        let (all, tail) = (restored(&bed, None), restored(&bed, Some(&store)));
+        assert_eq!(parked(&tail.state).iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), [unknown.to_string()]);
+        same(&all.state, &tail.state, &ids);
+        let _ = make(&bed.log, &store, &settings(&bed), || false).unwrap();
+    }
+}
+
+#[test]
+fn more_unread_events_than_a_checkpoint_takes_are_in_none() {
+    let (bed, store, ids) = some_checkpoints(2);
+    for number in 0..5 {
+        write(&bed, &Uuid::from_u128(number).to_string(), vec![b'x'; 900 << 10]);
+    }
     let refused = make(&bed.log, &store, &settings(&bed), || false).unwrap_err();
-    assert!(matches!(&refused, Error::Parked { order, .. } if *order == Uuid::nil().to_string()), "{refused}");
-    assert_eq!(restored(&bed, Some(&store)).state.parked().count(), 1, "the older one is used, and the event is seen");
+    assert!(matches!(&refused, Error::Parked { order, .. } if *order == Uuid::from_u128(4).to_string()), "{refused}");
+    let again = restored(&bed, Some(&store));
+    assert_eq!((again.state.parked().count(), again.events), (5, 6), "the older one is used, and the events are seen");
+    same(&restored(&bed, None).state, &again.state, &ids);
 }
 
 fn write(bed: &Bed, key: &str, payload: Vec<u8>) {
@@ -191,8 +243,9 @@ fn a_stray_record_of_an_order_of_another_partition_stops_no_order_and_no_checkpo
     made(&bed, &store);
     assert_eq!(restored(&bed, None).state.parked().count(), 0);
     write(&bed, &here.to_string(), b"no event".to_vec());
-    assert!(matches!(make(&bed.log, &store, &settings(&bed), || false), Err(Error::Parked { .. })));
-    assert_eq!(restored(&bed, Some(&store)).state.parked().count(), 1);
+    made(&bed, &store);
+    let again = restored(&bed, Some(&store));
+    assert_eq!((again.events, again.state.parked().count()), (0, 1));
 }
 
 #[test]

@@ -90,6 +90,46 @@ fn an_order_that_was_set_aside_comes_back_when_an_engineer_says_what_does_not_co
     assert_eq!(status(&bed.ask(order, "customer", CommandData::CancelOrder { reason: "enough".into() })), "CANCELLED");
 }
 
+/// An engine does not read what it writes, so it has not seen what somebody else writes there.
+#[test]
+fn a_running_engine_takes_the_word_on_a_record_it_has_not_read() {
+    let mut bed = Bed::running(1);
+    let (order, other) = (bed.order(), bed.order());
+    bed.ask(order, "customer", create());
+    for garbage in [b"one", b"two"] {
+        let record = NewRecord { key: order.to_string(), kind: "OrderTeleported", traceparent: None, payload: garbage.to_vec() };
+        drop(bed.log.append(Topic::Events, 0, record));
+    }
+    assert_eq!(status(&bed.ask(order, "customer", attach())), "FILE_UPLOADED");
+    let skip = |offsets: &[i64]| CommandData::SkipRecords { offsets: offsets.to_vec(), reason: "written by a stray script".into() };
+    // The engine looks for nobody else.
+    assert_eq!(status(&bed.ask(order, "seller", skip(&[1, 2]))), "not_parked");
+    // Commands that arrive with it, before it and after it, are decided in their order.
+    let asked: Vec<_> = [
+        (other, "customer", create()),
+        (order, "admin", skip(&[1, 2])),
+        (other, "customer", attach()),
+        (order, "admin", skip(&[999])),
+        (order, "customer", CommandData::SubmitOrder {}),
+    ]
+    .into_iter()
+    .map(|(order, role, data)| bed.command(order, role, data))
+    .collect();
+    asked.iter().for_each(|command| bed.append(command));
+    let answers = bed.wait(|bed| {
+        let outcomes = bed.outcomes();
+        let of = |id| outcomes.iter().find(|outcome| outcome.command_id == id).map(|outcome| status(&outcome.result).to_owned());
+        asked.iter().map(|command| of(command.command_id)).collect::<Option<Vec<_>>>()
+    });
+    assert_eq!(answers, ["INITIATED", "FILE_UPLOADED", "FILE_UPLOADED", "not_parked", "SUBMITTED"]);
+    bed.stop();
+    bed.start();
+    assert_eq!(status(&bed.ask(order, "customer", CommandData::CancelOrder { reason: "enough".into() })), "CANCELLED");
+    assert_eq!(status(&bed.ask(order, "admin", skip(&[0]))), "not_parked");
+    let offsets: Vec<_> = bed.outcomes().iter().map(|outcome| outcome.command_offset).collect();
+    assert_eq!(offsets, (0..offsets.len() as i64).collect::<Vec<_>>(), "one outcome for each command, in their order");
+}
+
 fn write_event(bed: &Bed, key: &str, payload: &[u8]) {
     let membership = Membership { group: atelier_runtime::GROUP.into(), instance: None, worker: 0, workers: 1 };
     let mut owner = bed.log.own(membership).unwrap();

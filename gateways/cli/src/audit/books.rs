@@ -2,20 +2,19 @@
 //! order, a check per answered command, and the problems found. With `--state` the file stays and the next
 //! run goes on from it; without, it goes with the run. Memory stays the same however long the log is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use atelier_domain::{Stage, Status};
 use atelier_log::Partition;
-use atelier_projections::feed::Seen;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::answers::Answers;
 use super::chain::{Block, Chain};
 use super::problem::Problem;
+use super::shown;
 use crate::Failure;
 
 const FILE: &str = "audit.redb";
@@ -33,9 +32,6 @@ const ANSWERS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("an
 const LASTING: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("problems");
 /// Of the read models and of a check of the past; each run finds them anew.
 const PASSING: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("problems_of_the_run");
-
-/// Partners' orders as their partners were shown them; each run finds them anew.
-const SEEN: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("seen_by_partners");
 
 /// Where the audit of a partition stands, by topic: the next offset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +113,7 @@ impl Of {
 
 /// The file.
 pub(super) struct Books {
-    database: Database,
+    pub(super) database: Database,
     /// Removes the folder of a run without `--state`; after the database that lies in it.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -194,35 +190,7 @@ impl Books {
         let writing = self.database.begin_write()?;
         writing.delete_table(PASSING)?;
         writing.open_table(PASSING)?;
-        writing.delete_table(SEEN)?;
-        writing.open_table(SEEN)?;
-        Ok(writing.commit()?)
-    }
-
-    /// Those of these orders that are partners', as they were last kept in this run.
-    pub(super) fn seen(&self, orders: &BTreeSet<Uuid>) -> Result<HashMap<Uuid, Seen>, Failure> {
-        let table = self.database.begin_read()?.open_table(SEEN)?;
-        let mut seen = HashMap::new();
-        for order in orders {
-            if let Some(found) = table.get(order.as_u128())? {
-                seen.insert(*order, read(found.value())?);
-            }
-        }
-        Ok(seen)
-    }
-
-    /// Keeps partners' orders for this run.
-    pub(super) fn keep_seen(&self, seen: &HashMap<Uuid, Seen>) -> Result<(), Failure> {
-        if seen.is_empty() {
-            return Ok(());
-        }
-        let writing = self.database.begin_write()?;
-        {
-            let mut table = writing.open_table(SEEN)?;
-            for (order, seen) in seen {
-                table.insert(order.as_u128(), bytes(seen)?.as_slice())?;
-            }
-        }
+        shown::begin_run(&writing)?;
         Ok(writing.commit()?)
     }
 
@@ -384,11 +352,11 @@ fn forgive(writing: &WriteTransaction, places: &[String]) -> Result<(), Failure>
     Ok(())
 }
 
-fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, Failure> {
+pub(super) fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, Failure> {
     Ok(postcard::to_stdvec(value)?)
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     postcard::from_bytes(bytes)
         .map_err(|error| format!("the audit's state cannot be read ({error}); remove the folder to begin anew").into())
 }

@@ -4,7 +4,7 @@
 //! with the events it says it caused, each order's versions, each pricing request with its job
 //! ([`partition`], [`ledger`], [`scan`]); then every row of every read model with what the log says, both
 //! ways ([`read_models`], [`rows_of_outcomes`], [`orders`]); then partners' messages with the events they tell
-//! of ([`webhooks`]). The equation at the end is
+//! of, both ways ([`webhooks`], [`strays`]). The equation at the end is
 //! `accepted = done + failed + open`, once for commands and once for orders.
 //!
 //! What it learns lies in a file ([`books`]); memory does not grow with the log, but for two bytes per
@@ -28,6 +28,8 @@ mod read_models;
 mod report;
 mod rows_of_outcomes;
 mod scan;
+mod shown;
+mod strays;
 mod stream;
 mod webhooks;
 

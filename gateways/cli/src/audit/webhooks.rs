@@ -1,5 +1,6 @@
 //! Partners' messages against what the log says: every event that showed a partner something has a delivery at
-//! every endpoint that wanted it then, whatever became of it.
+//! every endpoint that wanted it then, whatever became of it; and every delivery tells of such an event
+//! ([`strays`](super::strays)).
 //!
 //! What partners were shown is followed anew from the first event on, by the rule that feed and webhooks share;
 //! the orders as they were last seen lie in the books, so memory does not grow with them.
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use atelier_log::{Log, Partition, Record};
 use atelier_projections::feed::Seen;
-use atelier_schemas::{Event, Framed, Topic};
+use atelier_schemas::{Event, Framed, Topic, order_of_key};
 use atelier_webhooks::reconcile::{self, Missing, Told};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use super::books::{Books, Found, Of};
 use super::ends::End;
 use super::problem::Problem;
+use super::strays;
 use super::stream::{Stream, place_at};
 use crate::Failure;
 
@@ -50,16 +52,19 @@ pub(crate) struct Messages {
     /// Older than what the log of deliveries still has of their endpoint.
     pruned: u64,
     missing: u64,
+    /// Beside them: deliveries of what no event of the log has shown that partner.
+    stray: u64,
 }
 
 impl std::fmt::Display for Webhooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LeftOut(why) => write!(f, "left out: {why}"),
-            Self::Reconciled(Messages { due, delivered, pending, given_up, pruned, missing }) => {
+            Self::Reconciled(Messages { due, delivered, pending, given_up, pruned, missing, stray }) => {
                 let sign = if *due == delivered + pending + given_up + pruned + missing { "=" } else { "≠" };
                 write!(f, "due {due} {sign} delivered {delivered} + pending {pending} + given up {given_up}")?;
-                write!(f, " + pruned {pruned} + missing {missing}")
+                write!(f, " + pruned {pruned} + missing {missing}")?;
+                if *stray > 0 { write!(f, "; stray {stray}") } else { Ok(()) }
             }
         }
     }
@@ -85,7 +90,10 @@ pub(super) async fn compare(
     let (sender, mut batches) = mpsc::channel(AHEAD);
     let reading = {
         let (log, books) = (log.clone(), books.clone());
-        tokio::task::spawn_blocking(move || read(log.as_ref(), &books, &upto, &sender))
+        let from = vec![0; upto.len()];
+        tokio::task::spawn_blocking(move || {
+            read(log.as_ref(), &books, &from, &upto, |told| sender.blocking_send(told).is_ok()).map(|()| upto)
+        })
     };
     let mut messages = Messages::default();
     let mut found = Found::new(books);
@@ -112,7 +120,8 @@ pub(super) async fn compare(
             found.add(Problem::new("missing_delivery", order_id.to_string(), detail))?;
         }
     }
-    reading.await??;
+    let upto = reading.await??;
+    messages.stray = strays::name(log, store, books, upto, &mut found).await?;
     found.write()?;
     let Messages { delivered, pending, given_up, pruned, missing, .. } = messages;
     Ok(Webhooks::Reconciled(Messages { due: delivered + pending + given_up + pruned + missing, ..messages }))
@@ -133,25 +142,31 @@ async fn caught_up(store: &atelier_store::Store, ends: &[End], settle: Duration)
     }
 }
 
-/// Follows the log, partition after partition; what was shown goes to `sender`, until nobody takes it.
-fn read(log: &dyn Log, books: &Books, upto: &[u64], sender: &mpsc::Sender<Vec<Told>>) -> Result<(), Failure> {
+/// Follows the log, partition after partition; what was shown goes to `take`, until it wants no more.
+pub(super) fn read(
+    log: &dyn Log,
+    books: &Books,
+    from: &[u64],
+    upto: &[u64],
+    mut take: impl FnMut(Vec<Told>) -> bool,
+) -> Result<(), Failure> {
     let uncounted = AtomicU64::new(0);
-    for (partition, upto) in (0..).zip(upto) {
+    for (partition, (from, upto)) in (0..).zip(from.iter().zip(upto)) {
         // What nobody can read shows nothing; the audit of the log names it.
         let decode = |record: &Record| Event::decode(&record.payload).ok();
-        let mut events = Stream::open(log, (Topic::Events, partition), (0, *upto), decode, &uncounted)?;
+        let mut events = Stream::open(log, (Topic::Events, partition), (*from, *upto), decode, &uncounted)?;
         loop {
             let mut batch = Vec::with_capacity(BATCH);
             while batch.len() < BATCH
-                && let Some((record, event)) = events.next()?
+                && let Some(next) = events.next()?
             {
-                batch.extend(event.map(|event| (record.offset, event)));
+                batch.push(next);
             }
             if batch.is_empty() {
                 break;
             }
             let told = follow(books, partition, &batch)?;
-            if !told.is_empty() && sender.blocking_send(told).is_err() {
+            if !told.is_empty() && !take(told) {
                 return Ok(());
             }
         }
@@ -159,12 +174,17 @@ fn read(log: &dyn Log, books: &Books, upto: &[u64], sender: &mpsc::Sender<Vec<To
     Ok(())
 }
 
-/// What a batch shows to partners; their orders are kept in the books.
-fn follow(books: &Books, partition: Partition, batch: &[(u64, Event)]) -> Result<Vec<Told>, Failure> {
-    let orders: BTreeSet<Uuid> = batch.iter().map(|(_, event)| event.order_id).collect();
+/// What a batch shows to partners; it is kept in the books.
+fn follow(books: &Books, partition: Partition, batch: &[(Record, Option<Event>)]) -> Result<Vec<Told>, Failure> {
+    let orders: BTreeSet<Uuid> = batch.iter().filter_map(|(_, event)| Some(event.as_ref()?.order_id)).collect();
     let mut seen: HashMap<Uuid, Seen> = books.seen(&orders)?;
     let mut told = Vec::new();
-    for (offset, event) in batch {
+    let mut unread = BTreeSet::new();
+    for (record, event) in batch {
+        let Some(event) = event else {
+            unread.extend(order_of_key(&record.key));
+            continue;
+        };
         if !seen.contains_key(&event.order_id)
             && let Some(order) = Seen::created(event)
         {
@@ -172,8 +192,8 @@ fn follow(books: &Books, partition: Partition, batch: &[(u64, Event)]) -> Result
         }
         // Other channels' orders are not seen at all.
         let shown = seen.get_mut(&event.order_id).and_then(|order| order.follow(event));
-        told.extend(shown.map(|shown| Told { partition, offset: *offset, shown }));
+        told.extend(shown.map(|shown| Told { partition, offset: record.offset, shown }));
     }
-    books.keep_seen(&seen)?;
+    books.keep_shown(&seen, told.iter().map(|told| &told.shown), &unread)?;
     Ok(told)
 }

@@ -252,6 +252,12 @@ pub(crate) struct ParkedArgs {
     pub(crate) json: bool,
 }
 
+fn parcel(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('/').filter(|(carrier, id)| !carrier.is_empty() && !id.is_empty());
+    let (carrier, id) = parts.ok_or("write it as CARRIER/MESSAGE, for example dhl/msg-4711")?;
+    Ok((carrier.to_owned(), id.to_owned()))
+}
+
 fn place(text: &str) -> Result<(u32, u64), String> {
     let parts = text.split_once('/').and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)));
     parts.ok_or_else(|| "write it as PARTITION/OFFSET, for example 0/4711".into())
@@ -260,7 +266,11 @@ fn place(text: &str) -> Result<(u32, u64), String> {
 #[derive(Args, Debug)]
 pub(crate) struct RepairArgs {
     /// The order
-    pub(crate) order: Uuid,
+    #[arg(required_unless_present = "parcel")]
+    pub(crate) order: Option<Uuid>,
+    /// Instead of an order: dismiss a carrier's message about a parcel that never turns up, as `atelier gaps` names it
+    #[arg(long, value_name = "CARRIER/MESSAGE", value_parser = parcel, conflicts_with = "order", requires = "reason")]
+    pub(crate) parcel: Option<(String, String)>,
     /// What to do; the order is only shown unless given
     #[arg(value_enum, requires = "reason")]
     pub(crate) action: Option<RepairAction>,
@@ -271,7 +281,7 @@ pub(crate) struct RepairArgs {
     #[arg(long, value_name = "N,…", value_delimiter = ',', required_if_eq("action", "skip-records"))]
     pub(crate) offsets: Vec<u64>,
     /// Do it instead of saying what would happen
-    #[arg(long, requires = "action")]
+    #[arg(long, requires = "reason")]
     pub(crate) apply: bool,
     #[command(flatten)]
     pub(crate) asked: Asked,

@@ -17,10 +17,10 @@ pub(crate) async fn gateway(settings: &Settings, args: &GatewayArgs) -> Result<E
     let surfaces = if args.surfaces.is_empty() { &Surface::ALL[..] } else { &args.surfaces };
     let log = wiring::log(settings, Access::Full).await?;
     let parts = Parts {
-        client: Client::start(log)?,
+        client: Client::start(log.clone())?,
         store: wiring::store(settings).await?,
         accounts: wiring::accounts(settings).await?,
-        webhooks: wiring::endpoints(settings, wiring::webhooks_store(settings).await?)?,
+        webhooks: wiring::endpoints(settings, wiring::webhooks_store(settings).await?, Some(log))?,
         blobs: wiring::blobs(settings)?,
         registry: wiring::registry(),
     };

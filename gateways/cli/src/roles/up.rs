@@ -74,7 +74,7 @@ impl House {
         let store = wiring::store(settings).await?;
         let accounts = wiring::accounts(settings).await?;
         let webhooks_store = wiring::webhooks_store(settings).await?;
-        let endpoints = wiring::endpoints(settings, webhooks_store.clone())?;
+        let endpoints = wiring::endpoints(settings, webhooks_store.clone(), Some(log.clone()))?;
         let blobs = wiring::blobs(settings)?;
         let registry: Arc<Mutex<Registry>> = wiring::registry();
         let client = Client::start(log.clone())?;

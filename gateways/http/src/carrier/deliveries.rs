@@ -1,24 +1,25 @@
 //! `POST /carrier/v1/deliveries`: a parcel has arrived; its order is closed.
 //!
-//! A message is believed when it is signed with the shared secret and recent (`signature`). A carrier
+//! A message is believed when it is signed with the shared secret and recent (`signed`). A carrier
 //! repeats it until it is confirmed: the command's id follows from the message's, so the repetition
 //! is answered as the first was. A message about a parcel that no order was shipped with is kept, confirmed with 202,
 //! and told to its order when there is one (`waiting`); until then it is a gap.
 
-use atelier_partners::Waiting;
+use atelier_partners::{Keeping, Waiting};
 use atelier_schemas::TimeMs;
 use atelier_webhooks::signature;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::TAG;
+use super::signed::{SignatureParams, believed};
 use super::waiting::deliver;
 use crate::app::Gateway;
-use crate::command::{Accepted, Refusals};
-use crate::extract::{Terms, parse_json, read_all};
+use crate::command::{Accepted, Pending, Refusals};
+use crate::extract::{KeylessParams, Terms, parse_json, read_all};
 use crate::problem::{Code, Problem, Refusal};
 use crate::read::store_refusal;
 use crate::stamp;
@@ -26,8 +27,6 @@ use crate::validate::Check;
 
 /// How long a carrier whose message is not taken waits before it sends it again.
 const LATER_S: u32 = 60;
-/// The longest id of a message, in characters.
-const ID_MAX: usize = 200;
 
 /// A carrier's message.
 #[derive(Deserialize, ToSchema)]
@@ -58,24 +57,22 @@ pub(crate) struct Kept {
     message_id: String,
     carrier: String,
     tracking: String,
-    /// Always `waiting_for_parcel`.
+    /// `waiting_for_parcel`; or `dismissed`, once somebody has found that no order will be shipped with it.
     state: &'static str,
+    /// Only for a dry run: nothing was kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
 }
 
-/// For the document.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Header)]
+/// For the document: what a message is answered with that has closed no order yet.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
 #[allow(dead_code)]
-pub(crate) struct SignatureParams {
-    /// Id of the message, the same at every repetition.
-    #[param(rename = "webhook-id")]
-    id: String,
-    /// Seconds since 1970, within five minutes of our time.
-    #[param(rename = "webhook-timestamp")]
-    timestamp: String,
-    /// `v1,<base64 of HMAC-SHA256 over id.timestamp.body>`; several separated by spaces.
-    #[param(rename = "webhook-signature")]
-    signature: String,
+pub(crate) enum Later {
+    /// The order's command is durable and not decided yet: ask at `Location` later.
+    Pending(Pending),
+    /// No order has this parcel yet. There is no command either; the same message again tells how it stands then.
+    Kept(Kept),
 }
 
 impl Delivery {
@@ -103,12 +100,12 @@ impl Delivery {
 /// carrier has nothing more to do.
 #[utoipa::path(
     post, path = "/carrier/v1/deliveries", operation_id = "carrier_deliveries", tag = TAG, security(("carrier" = [])),
-    params(SignatureParams), request_body = Delivery,
+    params(SignatureParams, KeylessParams), request_body = Delivery,
     responses(
         (status = 200, description = "The order is closed", body = Accepted),
         (status = 401, description = "Not signed, or not as agreed", body = Problem, content_type = "application/problem+json"),
         Refusals,
-        (status = 202, description = "Kept: no order has this parcel yet", body = Kept),
+        (status = 202, description = "Kept: no order has this parcel yet; or not decided within the time", body = Later),
     ),
 )]
 pub(crate) async fn deliveries(State(gateway): State<Gateway>, terms: Terms, request: Request) -> Result<Response, Refusal> {
@@ -122,61 +119,31 @@ pub(crate) async fn deliveries(State(gateway): State<Gateway>, terms: Terms, req
     let message = Waiting { carrier: delivery.carrier, message_id, tracking: delivery.tracking, delivered_at, received_at: now };
     match found {
         Some(order_id) => Ok(deliver(&gateway, order_id, &message, terms).await?.into_response()),
-        None if terms.dry_run => Err(Refusal::new(
-            Code::UnknownParcel,
-            "No order was shipped with this carrier and tracking number. Without `dry_run` the message would be kept until one is.",
-        )),
-        None => keep(&gateway, message).await,
+        None => keep(&gateway, message, terms.dry_run).await,
     }
 }
 
-/// Keeps the message for an order that is to come.
-async fn keep(gateway: &Gateway, message: Waiting) -> Result<Response, Refusal> {
-    let kept = gateway.app.accounts.keep_delivery(&message).await.map_err(|error| {
+/// Keeps the message for an order that is to come, or says what would come of it.
+async fn keep(gateway: &Gateway, message: Waiting, dry_run: bool) -> Result<Response, Refusal> {
+    let accounts = &gateway.app.accounts;
+    let kept = if dry_run { accounts.would_keep_delivery(&message).await } else { accounts.keep_delivery(&message).await };
+    let kept = kept.map_err(|error| {
         tracing::error!(%error, "a carrier's message cannot be kept");
         Refusal::new(Code::Unavailable, "The message cannot be kept. Nothing was accepted; send it again in a moment.").retry_after_s(2)
     })?;
-    if !kept {
-        let text = "Too many messages wait for their parcels already. Nothing was accepted; send this one again later.";
-        return Err(Refusal::new(Code::Unavailable, text).retry_after_s(LATER_S));
-    }
+    let state = match kept {
+        Keeping::Waits => "waiting_for_parcel",
+        Keeping::Dismissed => "dismissed",
+        Keeping::Full => {
+            let text = "Too many messages wait for their parcels already. Nothing was accepted; send this one again later.";
+            return Err(Refusal::new(Code::Unavailable, text).retry_after_s(LATER_S));
+        }
+        Keeping::Other => {
+            let fix = "Give each message an id of its own, and repeat it as it was.";
+            return Err(Refusal::field(Code::KeyReused, "webhook-id", "was used before for another parcel or time of delivery", fix));
+        }
+    };
     let Waiting { carrier, message_id, tracking, .. } = message;
-    let kept = Kept { message_id, carrier, tracking, state: "waiting_for_parcel" };
+    let kept = Kept { message_id, carrier, tracking, state, dry_run };
     Ok((StatusCode::ACCEPTED, axum::Json(kept)).into_response())
-}
-
-/// The id of the message, when it is believed.
-fn believed(gateway: &Gateway, headers: &HeaderMap, body: &[u8], now: TimeMs) -> Result<String, Refusal> {
-    let Some(secret) = &gateway.app.config.carrier_secret else {
-        return Err(Refusal::new(
-            Code::Unauthenticated,
-            "No secret is agreed with a carrier here, so no delivery can be believed. Configure the carrier's secret first.",
-        )
-        .challenge("webhook-signature"));
-    };
-    let refused =
-        |field: &str, message: &str, fix: &str| Refusal::field(Code::Unauthenticated, field, message, fix).challenge("webhook-signature");
-    let header = |name: &str| {
-        let value = headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
-        value.ok_or_else(|| refused(name, "is missing", "Sign the message as the Standard Webhooks specification has it."))
-    };
-    let id = header("webhook-id")?;
-    if id.len() > ID_MAX {
-        return Err(refused("webhook-id", "is too long", "Send at most 200 characters."));
-    }
-    let timestamp = header("webhook-timestamp")?;
-    let timestamp: i64 = timestamp.parse().map_err(|_| refused("webhook-timestamp", "is not a number", "Send seconds since 1970."))?;
-    match signature::verify(secret, id, timestamp, body, header("webhook-signature")?, now.div_euclid(1000)) {
-        Ok(()) => Ok(id.to_owned()),
-        Err(error @ signature::Error::Time) => Err(refused(
-            "webhook-timestamp",
-            &error.to_string(),
-            "Sign the message when you send it, also at a repetition, and keep your clock right.",
-        )),
-        Err(error @ signature::Error::Signature) => Err(refused(
-            "webhook-signature",
-            &error.to_string(),
-            "Sign `id.timestamp.body` with the agreed secret, HMAC-SHA256, base64, after `v1,`.",
-        )),
-    }
 }

@@ -2,6 +2,8 @@
 
 mod command;
 mod deliveries;
+mod pauses;
+mod signed;
 mod waiting;
 
 use utoipa_axum::router::OpenApiRouter;

@@ -35,6 +35,12 @@ pub(crate) fn carrier_command_id(order_id: Uuid, webhook_id: &str) -> Uuid {
     Uuid::new_v5(&order_id, format!("carrier\0{webhook_id}").as_bytes())
 }
 
+/// The id of a request for a partner's key. The account is part of it: whoever has a key of the sandbox cannot repeat a
+/// request of the others.
+pub(crate) fn key_request_id(account: &str, key: &str) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("key\0{account}\0{key}").as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

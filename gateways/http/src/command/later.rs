@@ -12,6 +12,9 @@ use crate::problem::{Problem, Refusal};
 use crate::read::store_refusal;
 use atelier_projections::{SANDBOX, account};
 
+/// The one command that carriers send.
+const CARRIERS: &str = "DeliverOrder";
+
 /// What came of a command.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CommandState {
@@ -32,6 +35,8 @@ pub(crate) struct CommandState {
 pub(crate) enum Sight<'a> {
     /// Everybody's.
     All,
+    /// What carriers ask for, and nothing else of any order.
+    Carrier,
     /// Those of a channel.
     Channel(&'a str),
     /// Those of one partner, or of its sandbox, as the read models name it.
@@ -47,6 +52,7 @@ pub(crate) async fn command_state(gateway: &Gateway, command_id: Uuid, sight: Si
         let owner = || async { queries.owner_of(found.order_id).await.map_err(store_refusal) };
         let hidden = match sight {
             Sight::All => false,
+            Sight::Carrier => found.type_name != CARRIERS,
             Sight::Channel(seen) => owner().await?.is_some_and(|(channel, _)| channel != seen),
             // An order nobody knows is nobody's: a refused creation was under a reference of somebody else, maybe.
             Sight::Partner(seen) => owner().await?.is_none_or(|(channel, client)| match channel.as_str() {

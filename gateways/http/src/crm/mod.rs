@@ -6,6 +6,7 @@ mod cancel;
 mod close;
 mod command;
 mod dead_letter;
+mod dismiss;
 mod hold;
 mod order;
 mod orders;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> OpenApiRouter<Gateway> {
         .routes(routes!(close::close))
         .routes(routes!(skip_records::skip_records))
         .routes(routes!(dead_letter::replay))
+        .routes(routes!(dismiss::dismiss))
         .routes(routes!(command::command))
 }
 

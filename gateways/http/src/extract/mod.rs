@@ -13,4 +13,4 @@ pub(crate) use body::{
 pub(crate) use path::{CommandId, CommandPath, OrderId, OrderPath};
 pub(crate) use query::Query;
 pub(crate) use staff::{Admin, AnyStaff, Bench, Sales};
-pub(crate) use terms::{CommandParams, CreateKey, CreateParams, Terms};
+pub(crate) use terms::{CommandParams, CreateKey, CreateParams, KeylessParams, OnceKey, OnceParams, PlainParams, Terms};

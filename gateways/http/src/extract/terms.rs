@@ -35,6 +35,19 @@ pub(crate) struct Terms {
 /// The same where the key is required, because something is created under it.
 pub(crate) struct CreateKey(pub(crate) String, pub(crate) Terms);
 
+/// The `Idempotency-Key` of something made that is no order: it may be left out, and then nothing tells a repetition.
+pub(crate) struct OnceKey(pub(crate) Option<String>);
+
+/// For the document.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code)]
+pub(crate) struct OnceParams {
+    /// 1 to 200 visible ASCII characters. The same request under the same key makes one, not two.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+}
+
 /// For the document: the headers and the parameter of every command.
 pub(crate) struct CommandParams;
 
@@ -56,6 +69,24 @@ impl IntoParams for CreateParams {
             key.required = Required::True;
         }
         params
+    }
+}
+
+/// For the document: the same where something else tells a repetition, so that no key is looked at.
+pub(crate) struct KeylessParams;
+
+impl IntoParams for KeylessParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        CommandParams::into_params(|| None).into_iter().filter(|param| param.name != "Idempotency-Key").collect()
+    }
+}
+
+/// For the document: what there is to say where neither version nor key nor correlation is the caller's to choose.
+pub(crate) struct PlainParams;
+
+impl IntoParams for PlainParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        CommandParams::into_params(|| None).into_iter().filter(|param| ["traceparent", "dry_run"].contains(&param.name.as_str())).collect()
     }
 }
 
@@ -100,6 +131,13 @@ impl FromRequestParts<Gateway> for Terms {
             correlation_id: header(headers, "X-Correlation-Id")?.map(correlation_id).transpose()?,
             dry_run,
         })
+    }
+}
+
+impl FromRequestParts<Gateway> for OnceKey {
+    type Rejection = Refusal;
+    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Refusal> {
+        Ok(Self(header(&parts.headers, "Idempotency-Key")?.map(key).transpose()?))
     }
 }
 

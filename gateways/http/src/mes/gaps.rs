@@ -1,6 +1,6 @@
 //! `GET /mes/v1/gaps`: orders that do not move or got lost.
 
-use atelier_partners::Waiting;
+use atelier_partners::{WAITING_MAX, Waiting};
 use atelier_projections::{Cause, Found, Gap, GapFilter, UnknownParcel};
 use axum::extract::State;
 use serde::Serialize;
@@ -12,9 +12,6 @@ use crate::extract::{AnyStaff, Query};
 use crate::problem::{Problem, Refusal};
 use crate::read::store_refusal;
 
-/// Deliveries of unknown parcels that are listed, first come first.
-const PARCELS_MAX: u32 = 1000;
-
 /// A part of the ledger.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Gaps {
@@ -23,15 +20,19 @@ pub(crate) struct Gaps {
     /// Give it back as `cursor` for the next part; null at the end.
     next: Option<String>,
     /// Causes nobody could look for just now, because the log, the accounts or the webhooks' store do
-    /// not answer. Empty: nothing is left out.
+    /// not answer. Empty, like `cut`: nothing is left out.
     unknown: Vec<Cause>,
+    /// Causes of which only the oldest gaps are listed, 1,000 of a kind, because there are more: they show when these are
+    /// closed.
+    cut: Vec<Cause>,
 }
 
 /// List the gaps
 ///
 /// What does not move in time or got lost, oldest first: the order, where it stands, since when, who has
-/// it, what was expected by when, and in `allowed` what the caller may do about it. Closed gaps stay listed for as
-/// long as the policy says.
+/// it, what was expected by when, and in `allowed` what the caller may do about it. Among them what is no order's: parcels
+/// nobody knows, partners' endpoints that take nothing, read models that are behind. Closed gaps stay listed for as long
+/// as the policy says.
 #[utoipa::path(
     get, path = "/mes/v1/gaps", operation_id = "mes_gaps", tag = TAG, security(("staff" = [])),
     params(GapFilter),
@@ -47,7 +48,7 @@ pub(crate) async fn gaps(
     Query(filter): Query<GapFilter>,
 ) -> Result<axum::Json<Gaps>, Refusal> {
     let by_looking = [Cause::ProjectionBehind, Cause::NoEngine].into_iter().filter(|cause| filter.asks_for(*cause)).collect::<Vec<_>>();
-    let mut unknown = Vec::new();
+    let (mut unknown, mut cut) = (Vec::new(), Vec::new());
     let mut besides = Found::default();
     if !by_looking.is_empty() {
         match looked(&gateway).await {
@@ -59,7 +60,9 @@ pub(crate) async fn gaps(
         }
     }
     if filter.asks_for(Cause::UnknownParcel) {
-        match gateway.app.accounts.waiting_deliveries(None, PARCELS_MAX).await {
+        // As many as may wait: none is left out.
+        let all = u32::try_from(WAITING_MAX).unwrap_or(u32::MAX);
+        match gateway.app.accounts.waiting_deliveries(None, all).await {
             Ok(waiting) => besides.parcels = waiting.into_iter().map(parcel).collect(),
             Err(error) => {
                 tracing::warn!(%error, "nobody can tell which parcels are unknown");
@@ -69,12 +72,15 @@ pub(crate) async fn gaps(
     }
     if filter.asks_for(Cause::WebhookUndelivered) {
         match gateway.undelivered().await {
-            Ok(undelivered) => besides.undelivered = undelivered,
-            Err(_) => unknown.push(Cause::WebhookUndelivered),
+            Some((undelivered, more)) => {
+                besides.undelivered = undelivered;
+                cut.extend(more.then_some(Cause::WebhookUndelivered));
+            }
+            None => unknown.push(Cause::WebhookUndelivered),
         }
     }
     let page = gateway.app.queries.gaps(&filter, &actor.role, &besides).await.map_err(store_refusal)?;
-    Ok(axum::Json(Gaps { items: page.items, next: page.next, unknown }))
+    Ok(axum::Json(Gaps { items: page.items, next: page.next, unknown, cut }))
 }
 
 fn parcel(waiting: Waiting) -> UnknownParcel {

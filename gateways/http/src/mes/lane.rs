@@ -90,6 +90,7 @@ pub(crate) async fn lane(State(gateway): State<Gateway>, _: AnyStaff) -> Result<
     responses(
         (status = 200, description = "Turned", body = LaneState),
         (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A field is not valid", body = Problem, content_type = "application/problem+json"),

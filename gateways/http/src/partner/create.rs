@@ -11,8 +11,8 @@ use super::steps::{carry_out, order_id, request_id};
 use super::{BASE, TAG, account};
 use crate::app::Gateway;
 use crate::command::{Accepted, Refusals};
-use crate::extract::{CommandParams, Terms};
-use crate::problem::Refusal;
+use crate::extract::{PlainParams, Terms};
+use crate::problem::{Code, Refusal};
 use crate::read::store_refusal;
 
 /// Order
@@ -22,7 +22,7 @@ use crate::read::store_refusal;
 /// steps; with another payload it is refused with 422.
 #[utoipa::path(
     post, path = "/partner/v1/orders", operation_id = "partner_create", tag = TAG, security(("partner" = [])),
-    params(CommandParams),
+    params(PlainParams),
     request_body(content((PartnerOrderBody = "application/json"), (PartnerOrderParts = "multipart/form-data"))),
     responses(
         (status = 201, description = "Handed in; `Location` and `ETag` are set", body = Accepted),
@@ -34,6 +34,10 @@ use crate::read::store_refusal;
 pub(crate) async fn create(State(gateway): State<Gateway>, Partner(caller): Partner, request: Request) -> Result<Response, Refusal> {
     let (mut parts, body) = request.into_parts();
     let terms = Terms::from_request_parts(&mut parts, &gateway).await?;
+    if terms.expected_version.is_some() {
+        let fix = "Leave it out: several commands are sent, and a new order has no version yet.";
+        return Err(Refusal::field(Code::Malformed, "If-Match", "is not taken here", fix));
+    }
     let new = new_order::read(&gateway, &caller.partner, Request::from_parts(parts, body), terms.dry_run).await?;
     let order_id = order_id(&account(&caller), &new.reference);
     let known = gateway.app.queries.known(&account(&caller), order_id).await.map_err(store_refusal)?;

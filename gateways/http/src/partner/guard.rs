@@ -39,7 +39,7 @@ pub(crate) async fn guard(State(gateway): State<Gateway>, mut request: Request, 
     let key = key_of(request.headers());
     let entered = async {
         let caller = recognised(&gateway, &key?).await?;
-        let taken = gateway.limiter.take(&caller.key_id, kind, caller.class.rate(kind), (gateway.app.clock)());
+        let taken = gateway.limiter.take(&account(&caller), kind, caller.class.rate(kind), (gateway.app.clock)());
         Ok::<_, Refusal>((caller, taken))
     };
     let (caller, taken) = match entered.await {
@@ -102,7 +102,7 @@ pub(super) fn accounts_away(error: atelier_partners::Error) -> Refusal {
 fn place(gateway: &Gateway, caller: &Caller, kind: Kind, taken: Taken) -> Result<Place, Refusal> {
     if !taken.allowed {
         let text = format!(
-            "This key may send {} {} requests at once and as many again within {} s; it has none left. Come back in {} s.",
+            "This partner may send {} {} requests at once and as many again within {} s; it has none left. Come back in {} s.",
             taken.rate.burst,
             kind.as_str(),
             taken.rate.window_s,

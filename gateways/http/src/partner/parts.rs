@@ -15,7 +15,7 @@ pub(crate) enum Guarded {
     /// No live key in `Authorization`.
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthenticated(Problem),
-    /// A limit of the key or the partner is reached; `Retry-After` says when to come back, `detail` which one.
+    /// A limit of the partner is reached; `Retry-After` says when to come back, `detail` which one.
     #[response(status = 429, content_type = "application/problem+json")]
     Limited(Problem),
     /// Something behind the gateway is away: nothing was accepted.

@@ -91,9 +91,9 @@ pub(crate) struct Reconciliation {
         (status = 200, description = "The differences", body = Reconciliation),
         (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "Too many orders", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A field is not valid", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A field is not valid, or there are more than 1000 orders", body = Problem, content_type = "application/problem+json"),
         Guarded,
     ),
 )]

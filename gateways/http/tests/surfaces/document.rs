@@ -89,6 +89,27 @@ fn it_is_complete_by_the_contract() {
     }
 }
 
+/// What the document says where the common words would not be true.
+#[test]
+fn it_says_no_more_than_holds() {
+    let document = document();
+    let parameters = |path: &str| -> Vec<String> {
+        let list = document["paths"][path]["post"]["parameters"].as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
+    };
+    assert_eq!(parameters("/partner/v1/orders"), ["traceparent", "dry_run"], "the reference is the key, and there is no version");
+    let signed = ["webhook-id", "webhook-timestamp", "webhook-signature", "If-Match", "traceparent", "X-Correlation-Id", "dry_run"];
+    assert_eq!(parameters("/carrier/v1/deliveries"), signed, "the message's id is the key");
+    let later = &document["paths"]["/carrier/v1/deliveries"]["post"]["responses"]["202"]["content"]["application/json"]["schema"];
+    let later = later["$ref"].as_str().and_then(|target| document.pointer(target.trim_start_matches('#'))).expect("a schema");
+    assert_eq!(later["oneOf"].as_array().map(Vec::len), Some(2), "not decided yet, or kept: {later}");
+    // Whoever takes a body waits for it so long and no longer.
+    for (method, path, operation) in operations(&document) {
+        let responses = &operation["responses"];
+        assert!(operation["requestBody"].is_null() || responses["408"].is_object(), "{method} {path} does not say when a body is slow");
+    }
+}
+
 /// Every operation of the document, by method and path.
 fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");

@@ -197,6 +197,9 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
         CommandData::DeliverOrder { .. } => &["shipped"],
         _ => &[],
     };
+    if order.held && matches!(command.data, CommandData::DeliverOrder { .. }) {
+        return Err(Box::new(refused("held", "the order is on hold", None, "resume it first", Some(order))));
+    }
     if !from.is_empty() && !from.contains(&order.stage) {
         return Err(Box::new(refused("not_allowed", "not possible in this status", None, "possible now: cancel", Some(order))));
     }
@@ -240,6 +243,7 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
         CommandData::DeliverOrder { carrier, tracking, delivered_at } =>
             (vec![EventData::OrderDelivered { carrier, tracking, delivered_at }, EventData::OrderClosed { reason: "delivered".into() }], "closed"),
         CommandData::AdvanceOrder {} => match order.stage {
+            "pricing_requested" => (vec![EventData::OrderApproved { reason: Some("within the limit".into()) }], "work_available"),
             "work_available" => (vec![EventData::WorkClaimed { operator: operator() }], "work_claimed"),
             "work_claimed" => (vec![EventData::WorkStarted { operator: operator() }], "work_in_progress"),
             "work_in_progress" => (vec![EventData::WorkCompleted { operator: operator() }], "completed"),
@@ -248,7 +252,8 @@ fn script(order: &Order, command: &Command) -> Result<(Vec<EventData>, &'static 
                 vec![EventData::OrderShipped { operator: operator(), carrier: "dhl".into(), tracking: "T1".into() }],
                 "shipped",
             ),
-            _ => (vec![EventData::OrderClosed { reason: "delivered".into() }], "closed"),
+            "shipped" => (vec![EventData::OrderClosed { reason: "delivered".into() }], "closed"),
+            _ => return Err(Box::new(refused("not_allowed", "nobody's turn", None, "possible now: cancel", Some(order)))),
         },
         CommandData::AdvanceClock { by_ms } => (vec![EventData::ClockAdvanced { by_ms }], order.stage),
         CommandData::SkipRecords { offsets, reason } => (vec![EventData::RecordsSkipped { offsets, reason }], order.stage),

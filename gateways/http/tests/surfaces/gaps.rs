@@ -56,7 +56,7 @@ async fn listed(house: &House, gaps: usize) -> Vec<Value> {
 async fn an_order_nobody_claims_shows_up_with_what_may_be_done() {
     let house = House::new().await;
     let id = house.approved("a").await;
-    assert_eq!(house.get_as(ANN, "/mes/v1/gaps").await.expect(200).json(), json!({"items": [], "next": null, "unknown": []}));
+    assert_eq!(house.get_as(ANN, "/mes/v1/gaps").await.expect(200).json(), json!({"items": [], "next": null, "unknown": [], "cut": []}));
     missed(&house, id, 3).await;
     let gap = listed(&house, 1).await.remove(0);
     assert_eq!(
@@ -163,4 +163,44 @@ async fn what_cannot_be_looked_for_is_named() {
 
     let lost = House::without_store().await;
     lost.get_as(ANN, "/mes/v1/gaps").await.refused(503, "unavailable", "read models do not answer");
+}
+
+#[tokio::test]
+async fn without_the_webhooks_store_both_lists_have_the_rest_and_say_what_they_lack() {
+    let house = House::new().await;
+    let id = house.approved("a").await;
+    missed(&house, id, 3).await;
+    listed(&house, 1).await;
+    house.break_webhooks().await;
+    let gaps = house.get_as(ANN, "/mes/v1/gaps").await.expect(200).json();
+    assert_eq!((gaps["items"].as_array().map(Vec::len), &gaps["unknown"]), (Some(1), &json!(["webhook_undelivered"])));
+    let needy = house.until(|| house.get_as(SAM, "/crm/v1/attention"), |answer| items(answer).len() == 1).await.json();
+    assert_eq!((&needy["items"][0]["order_id"], &needy["unknown"]), (&json!(id.to_string()), &json!(["webhook_undelivered"])));
+}
+
+#[tokio::test]
+async fn every_parcel_nobody_knows_is_listed_however_many_there_are() {
+    let house = House::new().await;
+    for number in 0..1001 {
+        let message = atelier_partners::Waiting {
+            carrier: "dhl".into(),
+            message_id: format!("m{number}"),
+            tracking: format!("T{number}"),
+            delivered_at: NOW_MS,
+            received_at: NOW_MS + number,
+        };
+        house.accounts.keep_delivery(&message).await.expect("a store");
+    }
+    let (mut found, mut cursor) = (0, String::new());
+    loop {
+        let path = format!("/mes/v1/gaps?cause=unknown_parcel&limit=200{cursor}");
+        let page = house.get_as(ANN, &path).await.expect(200).json();
+        found += page["items"].as_array().map_or(0, Vec::len);
+        assert_eq!((&page["unknown"], &page["cut"]), (&json!([]), &json!([])));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(found, 1001);
 }

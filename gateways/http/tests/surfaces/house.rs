@@ -46,7 +46,9 @@ pub(crate) struct House {
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) engine: Engine,
     pub(crate) stop: CancellationToken,
+    app: App,
     _runner: RunnerHandle,
+    hooks: atelier_store::Store,
     _folder: tempfile::TempDir,
 }
 
@@ -94,14 +96,15 @@ impl House {
         };
         change(&mut config);
         let address = format!("sqlite:{}/webhooks.sqlite", folder.path().display());
-        let webhooks = atelier_store::Store::open(&address, &atelier_webhooks::SCHEMA).await.expect("a store");
+        let hooks = atelier_store::Store::open(&address, &atelier_webhooks::SCHEMA).await.expect("a store");
         let guard = Guard::new(vec!["127.0.0.0/8".parse().expect("a network")]);
         let webhooks = Endpoints::new(
-            webhooks,
+            hooks.clone(),
             Sender::new(guard, &[]).expect("Mozilla's roots"),
             Arc::new(|| NOW_MS),
             Arc::new(Uuid::new_v4),
             Arc::new(|| [7; 32]),
+            Some(log.clone()),
         );
         let blobs = Blobs::in_memory();
         let accounts = Accounts::open(&format!("sqlite:{}/partners.sqlite", folder.path().display())).await.expect("accounts");
@@ -127,9 +130,20 @@ impl House {
             metrics: Metrics::register(&mut registry),
             stop: stop.clone(),
         };
-        tokio::spawn(follow_parcels(app.clone()));
-        let router = router(app, &Surface::ALL, Arc::new(Mutex::new(registry)));
-        Self { router, log, blobs, accounts, clock, engine, stop, _runner: runner, _folder: folder }
+        let router = router(app.clone(), &Surface::ALL, Arc::new(Mutex::new(registry)));
+        Self { router, log, blobs, accounts, clock, engine, stop, app, _runner: runner, hooks, _folder: folder }
+    }
+
+    /// From now on somebody tells orders of the deliveries that waited for their parcels.
+    pub(crate) fn follow_parcels(&self) {
+        tokio::spawn(follow_parcels(self.app.clone()));
+    }
+
+    /// From now on the webhooks' store answers no question about what waits.
+    pub(crate) async fn break_webhooks(&self) {
+        let mut transaction = self.hooks.begin().await.expect("a store");
+        transaction.execute("DROP TABLE webhook_heads", []).await.expect("a table");
+        transaction.commit().await.expect("a store");
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {

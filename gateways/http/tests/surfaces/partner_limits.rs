@@ -11,7 +11,7 @@ use crate::partner::order;
 const ORDERS: &str = "/partner/v1/orders";
 
 #[tokio::test]
-async fn a_key_that_asks_too_often_is_told_when_to_come_back() {
+async fn a_partner_that_asks_too_often_is_told_when_to_come_back() {
     let house = House::new().await;
     let (key, other) = (house.key("acme").await, house.key("other").await);
     let first = house.by(&key, "GET", ORDERS, "").await.expect(200);
@@ -31,6 +31,30 @@ async fn a_key_that_asks_too_often_is_told_when_to_come_back() {
     house.clock.fetch_add(50, Ordering::SeqCst);
     house.by(&key, "GET", ORDERS, "").await.expect(200);
     house.by(&key, "GET", ORDERS, "").await.expect(429);
+}
+
+#[tokio::test]
+async fn a_partner_gets_no_more_requests_by_making_keys() {
+    let house = House::new().await;
+    let (key, second) = (house.key("acme").await, house.key("acme").await);
+    let sandbox = house.key_of("acme", atelier_partners::Mode::Sandbox).await;
+    let remaining = |answer: crate::house::Answer| answer.header("ratelimit").to_owned();
+    assert_eq!(
+        remaining(house.by(&key, "DELETE", &format!("/partner/v1/keys/{}", &second[4..16]), "").await.expect(200)),
+        told("write", 39)
+    );
+    let fresh = house.by(&key, "POST", "/partner/v1/keys", "").await.expect(201);
+    let made = fresh.json()["key"].as_str().expect("a key").to_owned();
+    assert_eq!(remaining(fresh), told("write", 38));
+    while house.by(&key, "POST", ORDERS, "{}").await.status != 429 {}
+    house.by(&made, "POST", ORDERS, "{}").await.refused(429, "rate_limited", "This partner may send 40 write requests");
+    // Trying things out takes nothing from real orders.
+    assert_eq!(remaining(house.by(&sandbox, "POST", ORDERS, "{}").await.expect(422)), told("write", 19));
+}
+
+/// What is left, of something that trickles in faster than one a second.
+fn told(kind: &str, left: u32) -> String {
+    format!("\"{kind}\";r={left};t=1")
 }
 
 #[tokio::test]

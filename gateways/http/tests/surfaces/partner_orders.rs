@@ -32,6 +32,9 @@ async fn one_call_orders_and_the_same_call_again_is_the_same_order() {
     by_upload["model"] = json!({"upload_id": uploaded["upload_id"]});
     assert_eq!(house.by(&key, "POST", ORDERS, &by_upload.to_string()).await.expect(201).bytes, first.bytes);
     assert_eq!(house.log.count(Topic::Events), events, "nothing happened twice");
+    let mut expecting = request("POST", ORDERS, &key, &order("PO-2").to_string());
+    expecting.headers_mut().insert("if-match", "\"3\"".parse().expect("a value"));
+    house.call(expecting).await.refused_field(400, "malformed", "If-Match", "a new order has no version yet");
     // The read model knows the order by now, or not yet: another payload is refused in both cases.
     for change in [
         json!({"item": {"material": "silver-925", "quantity": 2, "finish": "polished"}}),

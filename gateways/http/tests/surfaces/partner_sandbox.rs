@@ -20,9 +20,9 @@ impl House {
     /// An order of a sandbox that is approved, and so would be at the works.
     async fn approved_in_sandbox(&self, key: &str, reference: &str) -> Uuid {
         let id = self.placed(key, reference).await;
-        // Nobody can quote it by hand: pricing is played by the engine of these tests where somebody else asks.
+        // Nobody can quote it by hand: the engine of these tests plays pricing too where somebody else asks.
         let advanced = self.by(key, "POST", &format!("/partner/v1/sandbox/orders/{id}/advance"), NEXT).await;
-        advanced.expect(200);
+        assert_eq!(advanced.expect(200).json()["status"], "MANUFACTURING_APPROVED");
         id
     }
 }

@@ -71,6 +71,38 @@ async fn an_endpoint_lives_through_its_partners_requests() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_twice_under_one_key_is_made_once() {
+    let house = House::new().await;
+    let (north, south) = (house.key("north").await, house.key("south").await);
+    let once = async |key: &str, path: &str, body: Value| {
+        let mut request = crate::partner::request("POST", path, key, &body.to_string());
+        request.headers_mut().insert("idempotency-key", "setup-1".parse().expect("a value"));
+        house.call(request).await
+    };
+    let wish = json!({"url": "http://127.0.0.1:9/", "events": ["order.held"]});
+    let made = once(&north, BASE, wish.clone()).await.expect(201);
+    let again = once(&north, BASE, wish.clone()).await.expect(201);
+    assert_eq!((again.json(), again.header("idempotent-replayed"), made.header("idempotent-replayed")), (made.json(), "true", ""));
+    assert_eq!(again.header("cache-control"), "no-store");
+    let other = once(&north, BASE, json!({"url": "http://127.0.0.1:9/"})).await;
+    other.refused_field(422, "key_reused", "Idempotency-Key", "another payload");
+    assert_ne!(once(&south, BASE, wish.clone()).await.expect(201).json()["id"], made.json()["id"]);
+    assert_eq!(ask(&house, &north, "GET", BASE, Value::Null).await.expect(200).json()["items"].as_array().map(Vec::len), Some(1));
+    let one = format!("{BASE}/{}", made.json()["id"].as_str().expect("an id"));
+    ask(&house, &north, "POST", &format!("{one}/rotate"), Value::Null).await.expect(200);
+    assert_eq!(once(&north, BASE, wish).await.expect(201).json()["secret"], Value::Null);
+
+    // A key cannot be shown again: the one nobody got is revoked for another.
+    let key = |answer: &Answer| answer.json()["key"].as_str().expect("a key").to_owned();
+    let lost = key(&once(&north, "/partner/v1/keys", json!({})).await.expect(201));
+    let got = key(&once(&north, "/partner/v1/keys", json!({})).await.expect(201));
+    ask(&house, &lost, "GET", BASE, Value::Null).await.expect(401);
+    ask(&house, &got, "GET", BASE, Value::Null).await.expect(200);
+    let used = once(&north, "/partner/v1/keys", json!({})).await;
+    used.refused_field(422, "key_reused", "Idempotency-Key", "which is in use");
+}
+
+#[tokio::test]
 async fn nobody_without_a_key_and_nobody_elses() {
     let house = House::new().await;
     let (north, south) = (house.key("north").await, house.key("south").await);

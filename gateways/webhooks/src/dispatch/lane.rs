@@ -1,26 +1,20 @@
 //! Looking into a lane: what is due there, and letting go.
 
-use atelier_store::{Columns, Select, Transaction};
+use atelier_store::{Bulk, Columns, Select, Transaction};
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Dispatcher, Key, LOOK_MS, Lane, Start};
+use crate::Error;
 use crate::decide::Tries;
 use crate::send::Message;
 use crate::tables::NEVER;
-use crate::{Error, Secret};
-
-/// What an endpoint's row says about sending.
-struct Endpoint {
-    enabled: bool,
-    url: String,
-    secrets: Vec<Secret>,
-}
 
 impl Lane {
     /// Messages that may be under way now.
     fn room(&self, now: i64, most: usize) -> usize {
         let room = match self.circuit.open_until {
+            _ if !self.endpoint.enabled => 0,
             Some(until) if until > now => 0,
             _ if self.circuit.failures > 0 => 1,
             _ => self.limit,
@@ -33,76 +27,51 @@ impl Dispatcher {
     /// What is due in the lanes that are to be looked at. Lanes with nothing under way and nothing due are let go.
     pub(super) async fn look(&mut self, transaction: &mut Transaction, now: i64) -> Result<Vec<Start>, Error> {
         let mut places = self.limits.in_flight.saturating_sub(self.in_flight());
+        let most = if self.draining { 0 } else { self.limits.per_endpoint };
         let mut starts = Vec::new();
         let mut idle = Vec::new();
         for (endpoint_id, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.look_at <= now) {
-            let Some(endpoint) = endpoint(transaction, *endpoint_id, now).await? else {
-                idle.push((*endpoint_id, NEVER));
-                continue;
-            };
-            let most = if self.draining || !endpoint.enabled { 0 } else { self.limits.per_endpoint };
             let room = lane.room(now, most).saturating_sub(lane.in_flight.len()).min(places);
             if room > 0 {
-                let found = due(transaction, *endpoint_id, lane, &endpoint, now, room).await?;
+                let found = due(transaction, *endpoint_id, lane, now, room).await?;
                 places -= found.len();
                 lane.in_flight.extend(found.iter().map(|start| start.key.order_id));
                 starts.extend(found);
             }
             lane.look_at = now + LOOK_MS;
             if lane.in_flight.is_empty() {
-                let ready_at = match (endpoint.enabled, next(transaction, *endpoint_id).await?) {
+                let ready_at = match (lane.endpoint.enabled, next(transaction, *endpoint_id).await?) {
                     (true, Some(next)) => next.max(lane.circuit.open_until.unwrap_or(0)),
                     _ => NEVER,
                 };
                 idle.push((*endpoint_id, ready_at));
             }
         }
-        for (endpoint_id, ready_at) in idle {
-            const RELEASE: &str = "UPDATE webhook_endpoints SET lease = NULL, ready_at = $1 WHERE endpoint_id = $2 AND lease = $3";
-            transaction.execute(RELEASE, [ready_at.into(), endpoint_id.into(), self.token.as_str().into()]).await?;
+        static RELEASE: Bulk = Bulk::joining(
+            &["endpoint_id", "ready_at", "lease"],
+            "UPDATE webhook_endpoints SET lease = NULL, ready_at = given.ready_at FROM given \
+             WHERE webhook_endpoints.endpoint_id = given.endpoint_id AND webhook_endpoints.lease = given.lease",
+        );
+        let released =
+            idle.iter().map(|(endpoint_id, ready_at)| vec![(*endpoint_id).into(), (*ready_at).into(), self.token.as_str().into()]);
+        RELEASE.execute(transaction, released.collect()).await?;
+        for (endpoint_id, _) in idle {
             self.lanes.remove(&endpoint_id);
         }
         Ok(starts)
     }
 }
 
-async fn endpoint(transaction: &mut Transaction, endpoint_id: Uuid, now: i64) -> Result<Option<Endpoint>, Error> {
-    let select = Select::text("SELECT enabled, url, secret, old_secret, old_until FROM webhook_endpoints WHERE ");
-    let Some(row) = select.push("endpoint_id = ?", [endpoint_id.into()]).first_in(transaction).await? else { return Ok(None) };
-    let mut columns = Columns::of(&row);
-    let (enabled, url) = (columns.flag()?, columns.text()?);
-    let mut secrets = vec![stored(&columns.text()?)?];
-    if let (Some(old), Some(until)) = (columns.optional_text()?, columns.optional_int()?)
-        && until > now
-    {
-        secrets.push(stored(&old)?);
-    }
-    Ok(Some(Endpoint { enabled, url, secrets }))
-}
-
-fn stored(text: &str) -> Result<Secret, Error> {
-    Secret::parse(text).map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")).into())
-}
-
 /// The heads that are due and whose orders are not under way, at most `room`.
-async fn due(
-    transaction: &mut Transaction,
-    endpoint_id: Uuid,
-    lane: &Lane,
-    endpoint: &Endpoint,
-    now: i64,
-    room: usize,
-) -> Result<Vec<Start>, Error> {
+async fn due(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, now: i64, room: usize) -> Result<Vec<Start>, Error> {
     let select = Select::text(
-        "SELECT h.order_id, h.sequence, h.attempts, h.first_failed_at, h.event_at, d.event_id, d.body FROM webhook_heads h \
+        "SELECT h.order_id, h.sequence, h.attempts, h.first_failed_at, d.attempts, d.event_at, d.event_id, d.body FROM webhook_heads h \
          JOIN webhook_deliveries d ON d.endpoint_id = h.endpoint_id AND d.order_id = h.order_id AND d.sequence = h.sequence WHERE ",
     );
     // Those under way are due too, and are passed over below.
     let limit = i64::try_from(room + lane.in_flight.len()).unwrap_or(i64::MAX);
-    let select = select.push(
-        "h.endpoint_id = ? AND h.next_at <= ? ORDER BY h.next_at, h.event_at LIMIT ?",
-        [endpoint_id.into(), now.into(), limit.into()],
-    );
+    let select = select
+        .push("h.endpoint_id = ? AND h.next_at <= ? ORDER BY h.next_at, h.since LIMIT ?", [endpoint_id.into(), now.into(), limit.into()]);
     let mut starts = Vec::with_capacity(room);
     for row in &select.all_in(transaction).await? {
         let mut columns = Columns::of(row);
@@ -111,15 +80,16 @@ async fn due(
             continue;
         }
         let tries = Tries { attempts: columns.int()?, first_failed_at: columns.optional_int()? };
-        let event_at = columns.int()?;
+        let (ever, event_at) = (columns.int()?, columns.int()?);
         let message = Message {
-            url: endpoint.url.clone(),
+            url: lane.endpoint.url.clone(),
             id: columns.text()?,
             timestamp_s: now.div_euclid(1000),
-            secrets: endpoint.secrets.clone(),
+            secrets: lane.endpoint.secrets.clone(),
             body: Bytes::from(columns.text()?),
         };
-        starts.push(Start { key: Key { endpoint_id, order_id, sequence }, tries, event_at, message });
+        let key = Key { endpoint_id, order_id, sequence };
+        starts.push(Start { key, tries, epoch: lane.endpoint.epoch, first_after: (ever == 0).then_some(now - event_at), message });
     }
     Ok(starts)
 }
@@ -127,7 +97,7 @@ async fn due(
 /// When something is due here next.
 async fn next(transaction: &mut Transaction, endpoint_id: Uuid) -> Result<Option<i64>, Error> {
     let select = Select::text("SELECT next_at FROM webhook_heads WHERE ")
-        .push("endpoint_id = ? ORDER BY next_at, event_at LIMIT 1", [endpoint_id.into()]);
+        .push("endpoint_id = ? ORDER BY next_at, since LIMIT 1", [endpoint_id.into()]);
     Ok(match select.first_in(transaction).await? {
         Some(row) => Some(Columns::of(&row).int()?),
         None => None,

@@ -5,23 +5,27 @@
 //! nothing is. So the limits and the circuit of an endpoint are in one hand, and a lane whose holder died is
 //! taken over when its lease has run out.
 //!
-//! [`Dispatcher::turn`] does everything the database has part in, in one transaction: renew, settle what came
-//! back, take lanes, look for what is due, let go. What to send it returns; sending is its caller's. Any
-//! doubt about a transaction makes the dispatcher forget all it holds: leases run out, messages are sent
-//! again under their ids.
+//! [`Dispatcher::turn`] does everything the database has part in, in one transaction: renew, learn what became
+//! of endpoints, settle what came back, take lanes, look for what is due, let go. What to send it returns;
+//! sending is its caller's, and so is to give a turn no more time than [`Dispatcher::time_left`]. Any doubt
+//! about a transaction makes the dispatcher forget all it holds: leases run out, messages are sent again under
+//! their ids.
 //!
 //! Limits: [`Limits::in_flight`] messages at once, of an endpoint [`Limits::per_endpoint`]; of one that fails
 //! a single one, so that many that hang take few places. Nothing else of what is pending is in memory.
 
+mod endpoint;
 mod lane;
 mod settle;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use atelier_store::{Columns, Select, Store, Transaction};
+use atelier_store::{Bulk, Columns, Select, Store, Transaction};
 use uuid::Uuid;
 
+use self::endpoint::{Endpoint, Found};
 use crate::decide::{Circuit, Tries};
 use crate::send::{Attempt, Message};
 use crate::tables::LOCK;
@@ -36,6 +40,8 @@ const RENEW_MS: i64 = 1000;
 const MARGIN_MS: i64 = 1000;
 /// A lane that has room and nothing due is looked at again after so long.
 const LOOK_MS: i64 = 250;
+/// Messages under way at once in a lane that was just taken.
+const FIRST: usize = 2;
 /// Lanes taken in one turn.
 const CLAIM_MAX: usize = 64;
 
@@ -70,8 +76,10 @@ pub(crate) struct Key {
 pub(crate) struct Start {
     pub(crate) key: Key,
     pub(crate) tries: Tries,
-    /// Of the event, for the time from it to its first attempt.
-    pub(crate) event_at: i64,
+    /// Of the endpoint, when this was begun.
+    pub(crate) epoch: i64,
+    /// The first time ever: how long after its event, in milliseconds.
+    pub(crate) first_after: Option<i64>,
     pub(crate) message: Message,
 }
 
@@ -80,12 +88,14 @@ pub(crate) struct Start {
 pub(crate) struct Finished {
     pub(crate) key: Key,
     pub(crate) tries: Tries,
+    /// That of its [`Start`].
+    pub(crate) epoch: i64,
     pub(crate) attempt: Attempt,
 }
 
 /// A lane that is ours.
 struct Lane {
-    partner: String,
+    endpoint: Endpoint,
     circuit: Circuit,
     /// Grows while all goes well.
     limit: usize,
@@ -170,9 +180,16 @@ impl Dispatcher {
         self.token = format!("{}-{}", self.name, self.forgotten);
     }
 
-    /// Whether the leases can no longer be relied on: a turn would fail.
+    /// Whether the leases can no longer be relied on: a turn would fail, and what one has just returned must not
+    /// be sent.
     pub(crate) fn is_late(&self) -> bool {
         !self.lanes.is_empty() && (self.clock)() >= self.leased_until - MARGIN_MS
+    }
+
+    /// How long the next turn may take, so that what is under way is stopped before its lease runs out.
+    pub(crate) fn time_left(&self) -> Duration {
+        let until = if self.lanes.is_empty() { LEASE_MS } else { self.leased_until - (self.clock)() };
+        Duration::from_millis((until - MARGIN_MS).max(0).unsigned_abs())
     }
 
     /// One turn; see the module. What is returned is to be sent.
@@ -181,7 +198,7 @@ impl Dispatcher {
     /// Whatever it is, call [`Dispatcher::forget`] and stop what is under way.
     pub(crate) async fn turn(&mut self, finished: Vec<Finished>) -> Result<Vec<Start>, Error> {
         if self.is_late() {
-            return Err(atelier_store::Error::Unavailable("the leases could not be renewed in time".into()).into());
+            return Err(Error::Late);
         }
         let now = (self.clock)();
         let until = now + LEASE_MS;
@@ -190,6 +207,7 @@ impl Dispatcher {
         if now >= self.leased_until - LEASE_MS + RENEW_MS {
             self.renew(&mut transaction, until).await?;
         }
+        self.learn(&mut transaction, &finished, now).await?;
         self.settle(&mut transaction, finished, now).await?;
         if !self.draining {
             // Together with those that are ours, so that all run out at one time.
@@ -197,10 +215,8 @@ impl Dispatcher {
         }
         let starts = self.look(&mut transaction, now).await?;
         transaction.commit().await?;
-        for start in &starts {
-            if start.tries.attempts == 0 {
-                self.metrics.first_attempt.observe((now - start.event_at).max(0) as f64 / 1000.0);
-            }
+        for after_ms in starts.iter().filter_map(|start| start.first_after) {
+            self.metrics.first_attempt.observe(after_ms.max(0) as f64 / 1000.0);
         }
         self.metrics.in_flight.set(i64::try_from(self.in_flight()).unwrap_or(i64::MAX));
         Ok(starts)
@@ -230,32 +246,26 @@ impl Dispatcher {
         if free == 0 {
             return Ok(());
         }
-        let select = Select::text(
-            "SELECT endpoint_id, partner, failures, failing_since, open_until, opened, last_success_at, lease FROM webhook_endpoints WHERE ",
-        );
         let free = i64::try_from(free).unwrap_or(i64::MAX);
-        let rows =
-            select.push("ready_at <= ? ORDER BY ready_at, endpoint_id LIMIT ?", [now.into(), free.into()]).all_in(transaction).await?;
+        let select = Found::select("ready_at <= ? ORDER BY ready_at, endpoint_id LIMIT ?", [now.into(), free.into()]);
+        let rows = select.all_in(transaction).await?;
+        let mut claimed = Vec::with_capacity(rows.len());
         for row in &rows {
-            let mut columns = Columns::of(row);
-            let endpoint_id = columns.id()?;
-            let partner = columns.text()?;
-            let circuit = Circuit {
-                failures: columns.int()?,
-                failing_since: columns.optional_int()?,
-                open_until: columns.optional_int()?,
-                opened: columns.int()?,
-            };
-            let succeeded_at = columns.optional_int()?.unwrap_or(0);
-            if columns.optional_text()?.is_some() {
+            let Found { endpoint_id, endpoint, circuit, succeeded_at, leased } = Found::read(row, now)?;
+            if leased {
                 self.metrics.taken_over.inc();
                 tracing::info!(%endpoint_id, "the lane of an endpoint was taken over; who had it did not renew its lease");
             }
-            const CLAIM: &str = "UPDATE webhook_endpoints SET lease = $1, ready_at = $2 WHERE endpoint_id = $3";
-            transaction.execute(CLAIM, [self.token.as_str().into(), self.leased_until.into(), endpoint_id.into()]).await?;
-            let lane = Lane { partner, circuit, limit: 2, in_flight: BTreeSet::new(), look_at: i64::MIN, succeeded_at };
+            claimed.push(vec![endpoint_id.into(), self.token.as_str().into(), self.leased_until.into()]);
+            let lane = Lane { endpoint, circuit, limit: FIRST, in_flight: BTreeSet::new(), look_at: i64::MIN, succeeded_at };
             self.lanes.insert(endpoint_id, lane);
         }
+        static CLAIM: Bulk = Bulk::joining(
+            &["endpoint_id", "lease", "ready_at"],
+            "UPDATE webhook_endpoints SET lease = given.lease, ready_at = given.ready_at FROM given \
+             WHERE webhook_endpoints.endpoint_id = given.endpoint_id",
+        );
+        CLAIM.execute(transaction, claimed).await?;
         Ok(())
     }
 }

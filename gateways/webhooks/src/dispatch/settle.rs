@@ -1,12 +1,12 @@
 //! Writing down what became of a message, and moving its order's head on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use atelier_store::{Columns, Select, Transaction, Value};
+use atelier_store::{Bulk, Transaction, Value};
 use uuid::Uuid;
 
-use super::{Dispatcher, Finished, Key};
-use crate::decide::{Circuit, Fate, Heard, judge};
+use super::{Dispatcher, Finished, Key, Lane};
+use crate::decide::{Circuit, Fate, Heard, Tries, judge};
 use crate::send::Answer;
 use crate::tables::{DELIVERED, GIVEN_UP, NEVER, PENDING};
 use crate::{Error, Metrics};
@@ -20,82 +20,127 @@ struct Note {
     disable: Option<&'static str>,
 }
 
+/// What came of the messages of a turn, as rows for the statements that write it down.
+#[derive(Default)]
+struct Settled {
+    attempts: Vec<Vec<Value>>,
+    /// Heads whose message is through with.
+    over: Vec<Vec<Value>>,
+    /// Heads whose message is sent again.
+    later: Vec<Vec<Value>>,
+    /// Endpoints that are back: what waits for a later attempt there need not wait so long.
+    back: BTreeSet<Uuid>,
+    notes: BTreeMap<Uuid, Note>,
+}
+
 impl Dispatcher {
     pub(super) async fn settle(&mut self, transaction: &mut Transaction, finished: Vec<Finished>, now: i64) -> Result<(), Error> {
-        let mut notes: BTreeMap<Uuid, Note> = BTreeMap::new();
-        for Finished { key, tries, attempt } in finished {
+        if finished.is_empty() {
+            return Ok(());
+        }
+        let Settled { attempts, over, later, back, notes } = self.judged(finished, now);
+        ATTEMPTS.execute(transaction, attempts).await?;
+        for endpoint_id in back {
+            const HURRY: &str = "UPDATE webhook_heads SET next_at = 0 WHERE endpoint_id = $1 AND next_at > $2 AND next_at < $3";
+            transaction.execute(HURRY, [endpoint_id.into(), now.into(), NEVER.into()]).await?;
+        }
+        POSTPONE.execute(transaction, later).await?;
+        advance(transaction, over).await?;
+        for (endpoint_id, note) in notes {
+            if let Some(lane) = self.lanes.get(&endpoint_id) {
+                write_note(transaction, endpoint_id, lane, note, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets lanes and circuits know, and tells what is to be written.
+    fn judged(&mut self, finished: Vec<Finished>, now: i64) -> Settled {
+        let mut settled = Settled::default();
+        for Finished { key, tries, epoch, attempt } in finished {
             // Its lane is no longer ours: the endpoint was deleted.
             let Some(lane) = self.lanes.get_mut(&key.endpoint_id) else { continue };
             lane.in_flight.remove(&key.order_id);
             lane.look_at = i64::MIN;
             let before = lane.circuit.clone();
-            let fate = judge(&mut lane.circuit, tries, Heard::of(&attempt.answer, now), now, (self.random)());
+            let heard = Heard::of(&attempt.answer, now);
+            let fate = if epoch == lane.endpoint.epoch {
+                judge(&mut lane.circuit, tries, heard, now, (self.random)())
+            } else if heard == Heard::Delivered {
+                Fate::Delivered
+            } else {
+                // It failed where messages went before, which says nothing of where they go now.
+                Fate::Again { at: now, tries: Tries::default() }
+            };
             count(&self.metrics, &attempt.answer, &fate);
-            tell(key, &lane.partner, &before, &lane.circuit, &fate);
-            write_attempt(transaction, key, &attempt.answer, attempt.duration_ms, &fate, now).await?;
+            tell(key, &lane.endpoint.partner, &before, &lane.circuit, &fate);
+            settled.attempts.push(attempt_row(key, &attempt.answer, attempt.duration_ms, &fate, now));
             match fate {
                 Fate::Delivered => {
                     lane.limit = lane.limit.saturating_mul(2).min(self.limits.per_endpoint.max(1));
                     if before.opened > 0 {
-                        hurry(transaction, key.endpoint_id, now).await?;
+                        settled.back.insert(key.endpoint_id);
                     }
-                    advance(transaction, key).await?;
+                    settled.over.push(over_row(key, now));
                 }
-                Fate::GivenUp => advance(transaction, key).await?,
-                Fate::Again { at, tries } => postpone(transaction, key, at, tries).await?,
-                Fate::Disable { tries, .. } => postpone(transaction, key, now, tries).await?,
+                Fate::GivenUp => settled.over.push(over_row(key, now)),
+                Fate::Again { at, tries } => settled.later.push(later_row(key, at, tries)),
+                Fate::Disable { tries, .. } => settled.later.push(later_row(key, now, tries)),
             }
-            if fate != Fate::Delivered {
+            if fate != Fate::Delivered && epoch == lane.endpoint.epoch {
                 lane.limit = 1;
             }
             if lane.circuit != before || now - lane.succeeded_at >= NOTE_MS {
-                let note = notes.entry(key.endpoint_id).or_insert(Note { last_failure: None, disable: None });
+                let note = settled.notes.entry(key.endpoint_id).or_insert(Note { last_failure: None, disable: None });
                 match fate {
                     Fate::Delivered => lane.succeeded_at = now,
                     _ => note.last_failure = Some(words(&attempt.answer)),
                 }
                 if let Fate::Disable { why, .. } = fate {
+                    lane.endpoint.enabled = false;
                     note.disable = Some(why);
                 }
             }
         }
-        for (endpoint_id, note) in notes {
-            let Some(lane) = self.lanes.get(&endpoint_id) else { continue };
-            let Circuit { failures, failing_since, open_until, opened } = lane.circuit;
-            const NOTE: &str = "UPDATE webhook_endpoints SET failures = $1, failing_since = $2, open_until = $3, opened = $4, \
-                last_failure = COALESCE($5, last_failure), last_success_at = $6 WHERE endpoint_id = $7";
-            let succeeded_at = (lane.succeeded_at > 0).then_some(lane.succeeded_at);
-            let values: [Value; 7] = [
-                failures.into(),
-                failing_since.into(),
-                open_until.into(),
-                opened.into(),
-                note.last_failure.as_deref().into(),
-                succeeded_at.into(),
-                endpoint_id.into(),
-            ];
-            transaction.execute(NOTE, values).await?;
-            if let Some(why) = note.disable {
-                const DISABLE: &str =
-                    "UPDATE webhook_endpoints SET enabled = 0, disabled_at = $1, disabled_why = $2 WHERE endpoint_id = $3 AND enabled = 1";
-                transaction.execute(DISABLE, [now.into(), why.into(), endpoint_id.into()]).await?;
-            }
-        }
-        Ok(())
+        settled
     }
 }
 
+/// The endpoint's row: how it is doing.
+async fn write_note(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, note: Note, now: i64) -> Result<(), Error> {
+    let Circuit { failures, failing_since, open_until, opened, paused_until } = lane.circuit;
+    const NOTE: &str = "UPDATE webhook_endpoints SET failures = $1, failing_since = $2, open_until = $3, opened = $4, \
+        paused_until = $5, last_failure = COALESCE($6, last_failure), last_success_at = $7 WHERE endpoint_id = $8";
+    let succeeded_at = (lane.succeeded_at > 0).then_some(lane.succeeded_at);
+    let values: [Value; 8] = [
+        failures.into(),
+        failing_since.into(),
+        open_until.into(),
+        opened.into(),
+        paused_until.into(),
+        note.last_failure.as_deref().into(),
+        succeeded_at.into(),
+        endpoint_id.into(),
+    ];
+    transaction.execute(NOTE, values).await?;
+    if let Some(why) = note.disable {
+        const DISABLE: &str =
+            "UPDATE webhook_endpoints SET enabled = 0, disabled_at = $1, disabled_why = $2 WHERE endpoint_id = $3 AND enabled = 1";
+        transaction.execute(DISABLE, [now.into(), why.into(), endpoint_id.into()]).await?;
+    }
+    Ok(())
+}
+
 /// The delivery's row. A message that was settled or asked for again meanwhile keeps what that made of it.
-async fn write_attempt(
-    transaction: &mut Transaction,
-    Key { endpoint_id, order_id, sequence }: Key,
-    answer: &Answer,
-    duration_ms: i64,
-    fate: &Fate,
-    now: i64,
-) -> Result<(), Error> {
-    const WRITE: &str = "UPDATE webhook_deliveries SET state = $1, attempts = attempts + 1, settled_at = $2, last_at = $3, last_code = $4, \
-        last_error = $5, last_answer = $6, last_ms = $7 WHERE endpoint_id = $8 AND order_id = $9 AND sequence = $10 AND state = 0";
+static ATTEMPTS: Bulk = Bulk::joining(
+    &["endpoint_id", "order_id", "sequence", "state", "settled_at", "last_at", "last_code", "last_error", "last_answer", "last_ms"],
+    "UPDATE webhook_deliveries SET state = given.state, attempts = attempts + 1, settled_at = given.settled_at, last_at = given.last_at, \
+     last_code = given.last_code, last_error = given.last_error, last_answer = given.last_answer, last_ms = given.last_ms FROM given \
+     WHERE webhook_deliveries.endpoint_id = given.endpoint_id AND webhook_deliveries.order_id = given.order_id \
+     AND webhook_deliveries.sequence = given.sequence AND webhook_deliveries.state = 0",
+);
+
+fn attempt_row(Key { endpoint_id, order_id, sequence }: Key, answer: &Answer, duration_ms: i64, fate: &Fate, now: i64) -> Vec<Value> {
     let state = match fate {
         Fate::Delivered => DELIVERED,
         Fate::GivenUp => GIVEN_UP,
@@ -106,7 +151,10 @@ async fn write_attempt(
         Answer::None(why) => (None, Some(why.as_str()), None),
     };
     let settled_at = (state != PENDING).then_some(now);
-    let values: [Value; 10] = [
+    vec![
+        endpoint_id.into(),
+        order_id.into(),
+        sequence.into(),
         state.into(),
         settled_at.into(),
         now.into(),
@@ -114,53 +162,54 @@ async fn write_attempt(
         error.into(),
         body.into(),
         duration_ms.into(),
-        endpoint_id.into(),
-        order_id.into(),
-        sequence.into(),
-    ];
-    transaction.execute(WRITE, values).await?;
-    Ok(())
+    ]
 }
 
-/// The order's next pending message may be sent.
-async fn advance(transaction: &mut Transaction, Key { endpoint_id, order_id, sequence }: Key) -> Result<(), Error> {
-    const LAST: &str = "DELETE FROM webhook_heads WHERE endpoint_id = $1 AND order_id = $2 AND sequence = $3 AND last_sequence = $3";
-    if transaction.execute(LAST, [endpoint_id.into(), order_id.into(), sequence.into()]).await? == 1 {
-        return Ok(());
+fn over_row(Key { endpoint_id, order_id, sequence }: Key, now: i64) -> Vec<Value> {
+    vec![endpoint_id.into(), order_id.into(), sequence.into(), now.into()]
+}
+
+/// The orders' next pending messages may be sent.
+async fn advance(transaction: &mut Transaction, over: Vec<Vec<Value>>) -> Result<(), Error> {
+    const GIVEN: &[&str] = &["endpoint_id", "order_id", "sequence", "now"];
+    /// Mostly that was the last one.
+    static LAST: Bulk = Bulk::joining(
+        GIVEN,
+        "DELETE FROM webhook_heads WHERE (endpoint_id, order_id, sequence, last_sequence) IN \
+         (SELECT endpoint_id, order_id, sequence, sequence FROM given)",
+    );
+    static NEXT: Bulk = Bulk::joining(
+        GIVEN,
+        "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL, since = given.now, sequence = \
+         (SELECT d.sequence FROM webhook_deliveries d WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id \
+         AND d.state = 0 ORDER BY d.sequence LIMIT 1) FROM given WHERE webhook_heads.endpoint_id = given.endpoint_id \
+         AND webhook_heads.order_id = given.order_id AND webhook_heads.sequence = given.sequence AND EXISTS \
+         (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id AND d.state = 0)",
+    );
+    /// Another was expected and is not there any more.
+    static NONE: Bulk = Bulk::joining(
+        GIVEN,
+        "DELETE FROM webhook_heads WHERE (endpoint_id, order_id) IN (SELECT endpoint_id, order_id FROM given) AND NOT EXISTS \
+         (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = webhook_heads.endpoint_id \
+         AND d.order_id = webhook_heads.order_id AND d.state = 0)",
+    );
+    let orders = over.len() as u64;
+    let done = LAST.execute(transaction, over.clone()).await?;
+    if done < orders && done + NEXT.execute(transaction, over.clone()).await? < orders {
+        NONE.execute(transaction, over).await?;
     }
-    let select = Select::text("SELECT sequence, event_at FROM webhook_deliveries WHERE ")
-        .push("endpoint_id = ? AND order_id = ? AND state = 0 ORDER BY sequence LIMIT 1", [endpoint_id.into(), order_id.into()]);
-    match select.first_in(transaction).await? {
-        Some(row) => {
-            let mut columns = Columns::of(&row);
-            let (next, event_at) = (columns.int()?, columns.int()?);
-            const NEXT: &str = "UPDATE webhook_heads SET sequence = $1, event_at = $2, next_at = 0, attempts = 0, first_failed_at = NULL \
-                WHERE endpoint_id = $3 AND order_id = $4 AND sequence = $5";
-            let values = [next.into(), event_at.into(), endpoint_id.into(), order_id.into(), sequence.into()];
-            transaction.execute(NEXT, values).await?;
-        }
-        None => {
-            const NONE: &str = "DELETE FROM webhook_heads WHERE endpoint_id = $1 AND order_id = $2";
-            transaction.execute(NONE, [endpoint_id.into(), order_id.into()]).await?;
-        }
-    }
     Ok(())
 }
 
-async fn postpone(transaction: &mut Transaction, key: Key, at: i64, tries: crate::decide::Tries) -> Result<(), Error> {
-    const POSTPONE: &str = "UPDATE webhook_heads SET next_at = $1, attempts = $2, first_failed_at = $3 \
-        WHERE endpoint_id = $4 AND order_id = $5 AND sequence = $6";
-    let values =
-        [at.into(), tries.attempts.into(), tries.first_failed_at.into(), key.endpoint_id.into(), key.order_id.into(), key.sequence.into()];
-    transaction.execute(POSTPONE, values).await?;
-    Ok(())
-}
+static POSTPONE: Bulk = Bulk::joining(
+    &["endpoint_id", "order_id", "sequence", "next_at", "attempts", "first_failed_at"],
+    "UPDATE webhook_heads SET next_at = given.next_at, attempts = given.attempts, first_failed_at = given.first_failed_at FROM given \
+     WHERE webhook_heads.endpoint_id = given.endpoint_id AND webhook_heads.order_id = given.order_id \
+     AND webhook_heads.sequence = given.sequence",
+);
 
-/// The endpoint is back: what waits for a later attempt need not wait so long.
-async fn hurry(transaction: &mut Transaction, endpoint_id: Uuid, now: i64) -> Result<(), Error> {
-    const HURRY: &str = "UPDATE webhook_heads SET next_at = 0 WHERE endpoint_id = $1 AND next_at > $2 AND next_at < $3";
-    transaction.execute(HURRY, [endpoint_id.into(), now.into(), NEVER.into()]).await?;
-    Ok(())
+fn later_row(Key { endpoint_id, order_id, sequence }: Key, at: i64, tries: Tries) -> Vec<Value> {
+    vec![endpoint_id.into(), order_id.into(), sequence.into(), at.into(), tries.attempts.into(), tries.first_failed_at.into()]
 }
 
 /// Why it failed, for the partner.

@@ -4,7 +4,7 @@ use atelier_store::Select;
 use uuid::Uuid;
 
 use super::view::{self, Deliveries, Delivery, DeliveryFilter};
-use super::{Endpoints, select_one};
+use super::{Endpoints, begin_anew, select_one};
 use crate::Refused;
 
 /// Deliveries given out at once, unless asked for fewer, and at most.
@@ -52,8 +52,9 @@ impl Endpoints {
         Ok(Deliveries { items: items.into_iter().map(|(delivery, _)| delivery).collect(), next })
     }
 
-    /// Sends messages again, each order's from the first of them on; how many. A message that is pending
-    /// anyway is sent now.
+    /// Sends messages again, of an order one after the other; how many. They come after whatever arrived meanwhile,
+    /// so who takes them goes by `sequence`; and while one of them does not arrive, its order's later ones wait
+    /// behind it. What is pending anyway is sent now, also where a circuit is open or a pause was asked for.
     ///
     /// # Errors
     /// [`Refused::Unknown`] also when there is no message about that event; [`Refused::Disabled`]; [`Refused::Store`].
@@ -75,15 +76,13 @@ impl Endpoints {
             return Err(Refused::Unknown);
         }
         // The heads anew, from what is pending now.
-        const HEADS: &str = "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, event_at) \
-            SELECT endpoint_id, order_id, MIN(sequence), MAX(sequence), 0, 0, MIN(event_at) FROM webhook_deliveries \
-            WHERE endpoint_id = $1 AND state = 0 GROUP BY endpoint_id, order_id ON CONFLICT (endpoint_id, order_id) DO UPDATE SET \
+        const HEADS: &str = "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, since) \
+            SELECT endpoint_id, order_id, MIN(sequence), MAX(sequence), 0, 0, $1 FROM webhook_deliveries \
+            WHERE endpoint_id = $2 AND state = 0 GROUP BY endpoint_id, order_id ON CONFLICT (endpoint_id, order_id) DO UPDATE SET \
             sequence = excluded.sequence, last_sequence = excluded.last_sequence, next_at = 0, attempts = 0, first_failed_at = NULL, \
-            event_at = excluded.event_at";
-        transaction.execute(HEADS, [id.into()]).await?;
-        const READY: &str =
-            "UPDATE webhook_endpoints SET ready_at = COALESCE(open_until, 0) WHERE endpoint_id = $1 AND lease IS NULL AND enabled = 1";
-        transaction.execute(READY, [id.into()]).await?;
+            since = excluded.since";
+        transaction.execute(HEADS, [(self.clock)().into(), id.into()]).await?;
+        begin_anew(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(count)
     }

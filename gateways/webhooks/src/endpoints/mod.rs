@@ -4,18 +4,22 @@
 //! Limits: 16 endpoints of a partner, 4 tests at a time in this process.
 
 mod log;
+mod once;
 mod view;
 
 use std::sync::Arc;
 
+use atelier_log::Log;
 use atelier_projections::Undelivered;
 use atelier_projections::feed::TYPES;
+use atelier_schemas::Topic;
 use atelier_store::{Columns, Select, Store, Transaction, Value};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub use log::Resend;
+pub use once::Made;
 pub use view::{Deliveries, Delivery, DeliveryFilter, DeliveryState, Endpoint, State, Tested};
 
 use crate::decide::Heard;
@@ -25,12 +29,15 @@ use crate::message::{TEST_TYPE, TestData, TestMessage};
 use crate::send::{Answer, Message, Sender, Transport};
 use crate::stamp::rfc3339;
 use crate::tables::{LOCK, NEVER};
+use crate::wanting::offsets_of;
 use crate::{Error, Refused, Secret};
 
 /// Endpoints of one partner at most.
 pub const ENDPOINTS_MAX: i64 = 16;
 /// Characters of a description at most.
 const DESCRIPTION_MAX: usize = 200;
+/// Messages of an endpoint that is deleted that go in one transaction.
+const PART_MAX: i64 = 2000;
 /// Tests under way in this process.
 const TESTS_MAX: usize = 4;
 /// How long a secret goes on to be signed with after another has taken its place, unless asked for otherwise.
@@ -48,6 +55,7 @@ pub struct Endpoints {
     /// Random bytes for secrets.
     draw: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
     tests: Arc<Semaphore>,
+    log: Option<Arc<dyn Log>>,
 }
 
 /// A wish about an endpoint. What is `None` stays as it is (or has its default in a new one).
@@ -64,15 +72,17 @@ pub struct Wish {
 }
 
 impl Endpoints {
-    /// `draw` gives random bytes that nobody can guess.
+    /// `draw` gives random bytes that nobody can guess. `log` tells what lies before an endpoint's time; without
+    /// it that is what the role has read so far, which is less while the role is behind.
     pub fn new(
         store: Store,
         sender: Sender,
         clock: Clock,
         ids: Arc<dyn Fn() -> Uuid + Send + Sync>,
         draw: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
+        log: Option<Arc<dyn Log>>,
     ) -> Self {
-        Self { store, sender, clock, ids, draw, tests: Arc::new(Semaphore::new(TESTS_MAX)) }
+        Self { store, sender, clock, ids, draw, tests: Arc::new(Semaphore::new(TESTS_MAX)), log }
     }
 
     /// A new endpoint: it gets what happens from now on. Its secret is shown here and never again.
@@ -80,22 +90,32 @@ impl Endpoints {
     /// # Errors
     /// [`Refused::Field`], [`Refused::TooMany`], [`Refused::Store`].
     pub async fn create(&self, partner: &str, wish: Wish) -> Result<(Endpoint, Secret), Refused> {
+        self.create_as(partner, (self.ids)(), None, wish).await?.ok_or(Refused::Unknown)
+    }
+
+    /// `None`: there is one of that id.
+    async fn create_as(&self, partner: &str, id: Uuid, request: Option<&str>, wish: Wish) -> Result<Option<(Endpoint, Secret)>, Refused> {
         let url = wish.url.as_deref().ok_or_else(|| field("url", "is missing", "Send the address that messages are to go to."))?;
         let url = self.url(url).await?;
         let events = types(wish.events.as_deref().unwrap_or_default())?;
         let description = described(wish.description.as_deref().unwrap_or_default())?;
         let enabled = wish.enabled.unwrap_or(true);
-        let (id, secret, now) = ((self.ids)(), Secret::of((self.draw)()), (self.clock)());
+        let (secret, now) = (Secret::of((self.draw)()), (self.clock)());
+        let ends = self.ends().await?;
         let mut transaction = self.begin().await?;
+        if select_one(partner, id).first_in(&mut transaction).await?.is_some() {
+            return Ok(None);
+        }
         let select = Select::text("SELECT COUNT(*) FROM webhook_endpoints WHERE ").push("partner = ?", [partner.into()]);
         let row = select.first_in(&mut transaction).await?;
         if row.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0) >= ENDPOINTS_MAX {
             return Err(Refused::TooMany(ENDPOINTS_MAX));
         }
-        let from = now_in_log(&mut transaction).await?;
+        let from = unread(&mut transaction, ends).await?;
         const INSERT: &str = "INSERT INTO webhook_endpoints (endpoint_id, partner, url, events, events_from, description, secret, enabled, \
-            disabled_at, disabled_why, created_at, failures, opened, ready_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12)";
-        let values: [Value; 12] = [
+            disabled_at, disabled_why, created_at, failures, opened, ready_at, request) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13)";
+        let values: [Value; 13] = [
             id.into(),
             partner.into(),
             url.as_str().into(),
@@ -108,11 +128,12 @@ impl Endpoints {
             (!enabled).then_some(BY_PARTNER).into(),
             now.into(),
             NEVER.into(),
+            request.into(),
         ];
         transaction.execute(INSERT, values).await?;
         let endpoint = self.found(&mut transaction, partner, id).await?;
         transaction.commit().await?;
-        Ok((endpoint, secret))
+        Ok(Some((endpoint, secret)))
     }
 
     /// All endpoints of a partner, the oldest first.
@@ -150,22 +171,20 @@ impl Endpoints {
         let before = self.found(&mut transaction, partner, id).await?;
         if events.is_some() {
             const TYPES: &str = "UPDATE webhook_endpoints SET events = $1, events_from = $2 WHERE endpoint_id = $3 AND events <> $1";
-            let from = now_in_log(&mut transaction).await?;
+            let select = Select::text("SELECT events_from FROM webhook_endpoints WHERE ").push("endpoint_id = ?", [id.into()]);
+            let row = select.first_in(&mut transaction).await?.ok_or(Refused::Unknown)?;
+            // What is not read yet goes by the new types: by the old ones it would be gone.
+            let from = unread(&mut transaction, offsets_of(&Columns::of(&row).text()?)).await?;
             transaction.execute(TYPES, [events.as_deref().into(), from.as_str().into(), id.into()]).await?;
         }
         const SET: &str =
             "UPDATE webhook_endpoints SET url = COALESCE($1, url), description = COALESCE($2, description) WHERE endpoint_id = $3";
         transaction.execute(SET, [url.as_deref().into(), description.as_deref().into(), id.into()]).await?;
         match wish.enabled {
-            Some(true) if !before.enabled => enable(&mut transaction, id).await?,
-            Some(false) if before.enabled => {
-                // Whoever holds the lease sees it at its next look and lets go.
-                const DISABLE: &str = "UPDATE webhook_endpoints SET enabled = 0, disabled_at = $1, disabled_why = $2, \
-                    ready_at = CASE WHEN lease IS NULL THEN $3 ELSE ready_at END WHERE endpoint_id = $4";
-                transaction.execute(DISABLE, [now.into(), BY_PARTNER.into(), NEVER.into(), id.into()]).await?;
-            }
+            Some(true) => enable(&mut transaction, id, now).await?,
+            Some(false) if before.enabled => disable(&mut transaction, id, now).await?,
             // Somewhere else: what failed before says nothing of it.
-            _ if before.enabled && url.as_deref().is_some_and(|url| url != before.url) => enable(&mut transaction, id).await?,
+            _ if before.enabled && url.as_deref().is_some_and(|url| url != before.url) => enable(&mut transaction, id, now).await?,
             _ => {}
         }
         let endpoint = self.found(&mut transaction, partner, id).await?;
@@ -173,23 +192,38 @@ impl Endpoints {
         Ok(endpoint)
     }
 
-    /// Removes an endpoint, its messages and its log. One under way may still arrive.
+    /// Removes an endpoint, its messages and its log. One under way may still arrive. Where there are many, it is
+    /// disabled first and they go in parts; a call that broke off is repeated.
     ///
     /// # Errors
     /// [`Refused::Unknown`], [`Refused::Store`].
     pub async fn delete(&self, partner: &str, id: Uuid) -> Result<(), Refused> {
-        let mut transaction = self.begin().await?;
+        const PART: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND event_id IN \
+            (SELECT event_id FROM webhook_deliveries WHERE endpoint_id = $1 LIMIT $2)";
+        const HEADS: &str = "DELETE FROM webhook_heads WHERE endpoint_id = $1 AND order_id IN \
+            (SELECT order_id FROM webhook_heads WHERE endpoint_id = $1 LIMIT $2)";
         const ENDPOINT: &str = "DELETE FROM webhook_endpoints WHERE endpoint_id = $1 AND partner = $2";
-        if transaction.execute(ENDPOINT, [id.into(), partner.into()]).await? == 0 {
-            return Err(Refused::Unknown);
+        loop {
+            let mut transaction = self.begin().await?;
+            self.found(&mut transaction, partner, id).await?;
+            disable(&mut transaction, id, (self.clock)()).await?;
+            let heads = transaction.execute(HEADS, [id.into(), PART_MAX.into()]).await?;
+            let deliveries = transaction.execute(PART, [id.into(), PART_MAX.into()]).await?;
+            let over = heads.max(deliveries) < PART_MAX.unsigned_abs();
+            if over {
+                transaction.execute(ENDPOINT, [id.into(), partner.into()]).await?;
+            }
+            transaction.commit().await?;
+            if over {
+                return Ok(());
+            }
         }
-        transaction.execute("DELETE FROM webhook_heads WHERE endpoint_id = $1", [id.into()]).await?;
-        transaction.execute("DELETE FROM webhook_deliveries WHERE endpoint_id = $1", [id.into()]).await?;
-        Ok(transaction.commit().await?)
     }
 
     /// Gives the endpoint another secret, shown here and never again. Messages are signed with both for
-    /// `overlap_s` seconds ([`OVERLAP_S`] unless given, at most a week; 0: the old one ends now).
+    /// `overlap_s` seconds ([`OVERLAP_S`] unless given, at most a week; 0: the old one ends now). Where an older secret is
+    /// being signed with already, it is that one that stays, for as long as was said or shorter: the one in between may be
+    /// of an answer that was lost, and then nobody verifies with it.
     ///
     /// # Errors
     /// [`Refused::Field`], [`Refused::Unknown`], [`Refused::Store`].
@@ -201,8 +235,10 @@ impl Endpoints {
         let (secret, now) = (Secret::of((self.draw)()), (self.clock)());
         let mut transaction = self.begin().await?;
         self.found(&mut transaction, partner, id).await?;
-        const ROTATE: &str = "UPDATE webhook_endpoints SET old_secret = secret, old_until = $1, secret = $2 WHERE endpoint_id = $3";
-        transaction.execute(ROTATE, [(now + overlap_s * 1000).into(), secret.reveal().as_str().into(), id.into()]).await?;
+        const ROTATE: &str = "UPDATE webhook_endpoints SET old_secret = CASE WHEN old_until > $1 THEN old_secret ELSE secret END, \
+            old_until = CASE WHEN old_until > $1 AND old_until < $2 THEN old_until ELSE $2 END, secret = $3 WHERE endpoint_id = $4";
+        let until = now + overlap_s * 1000;
+        transaction.execute(ROTATE, [now.into(), until.into(), secret.reveal().as_str().into(), id.into()]).await?;
         let endpoint = self.found(&mut transaction, partner, id).await?;
         transaction.commit().await?;
         Ok((endpoint, secret))
@@ -226,8 +262,7 @@ impl Endpoints {
         {
             texts.push(old);
         }
-        let secrets = texts.iter().map(|text| Secret::parse(text)).collect::<Result<_, _>>();
-        let secrets = secrets.map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")))?;
+        let secrets = texts.iter().map(|text| stored_secret(text)).collect::<Result<_, _>>()?;
         let data = TestData { event_id, endpoint_id: id };
         let body = TestMessage { event_type: TEST_TYPE.into(), timestamp: rfc3339(now), data };
         let body = Bytes::from(serde_json::to_vec(&body).expect("texts are JSON"));
@@ -251,12 +286,20 @@ impl Endpoints {
         Ok(Columns::of(&row).text()?)
     }
 
-    /// What does not arrive; see [`crate::undelivered`].
+    /// What does not arrive; see [`crate::undelivered_or_cut`].
     ///
     /// # Errors
     /// The database.
-    pub async fn undelivered(&self, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
-        crate::undelivered(&self.store, (self.clock)(), late_ms).await
+    pub async fn undelivered(&self, late_ms: i64) -> Result<(Vec<Undelivered>, bool), Error> {
+        crate::undelivered_or_cut(&self.store, (self.clock)(), late_ms).await
+    }
+
+    /// The ends of the log, by partition.
+    async fn ends(&self) -> Result<Vec<u64>, Refused> {
+        let Some(log) = self.log.clone() else { return Ok(Vec::new()) };
+        let ends = tokio::task::spawn_blocking(move || (0..log.partitions()).map(|at| log.end(Topic::Events, at)).collect());
+        let ends: Result<Vec<u64>, _> = ends.await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))?;
+        Ok(ends?)
     }
 
     async fn begin(&self) -> Result<Transaction, Refused> {
@@ -276,6 +319,14 @@ impl Endpoints {
     }
 }
 
+/// Whoever holds the lease sees it at its next look and lets go.
+async fn disable(transaction: &mut Transaction, id: Uuid, now: i64) -> Result<(), Refused> {
+    const DISABLE: &str = "UPDATE webhook_endpoints SET enabled = 0, disabled_at = $1, disabled_why = $2, \
+        ready_at = CASE WHEN lease IS NULL THEN $3 ELSE ready_at END WHERE endpoint_id = $4 AND enabled = 1";
+    transaction.execute(DISABLE, [now.into(), BY_PARTNER.into(), NEVER.into(), id.into()]).await?;
+    Ok(())
+}
+
 /// Who disabled it, when the partner did.
 const BY_PARTNER: &str = "the partner disabled it";
 
@@ -289,19 +340,34 @@ fn select_one(partner: &str, id: Uuid) -> Select {
 }
 
 /// Sends what has waited, as if nothing had failed before.
-async fn enable(transaction: &mut Transaction, id: Uuid) -> Result<(), Refused> {
-    const ENABLE: &str = "UPDATE webhook_endpoints SET enabled = 1, disabled_at = NULL, disabled_why = NULL, failures = 0, \
-        failing_since = NULL, open_until = NULL, opened = 0, ready_at = CASE WHEN lease IS NULL THEN 0 ELSE ready_at END WHERE endpoint_id = $1";
+async fn enable(transaction: &mut Transaction, id: Uuid, now: i64) -> Result<(), Refused> {
+    const ENABLE: &str = "UPDATE webhook_endpoints SET enabled = 1, disabled_at = NULL, disabled_why = NULL WHERE endpoint_id = $1";
     transaction.execute(ENABLE, [id.into()]).await?;
-    const HEADS: &str = "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL WHERE endpoint_id = $1";
-    transaction.execute(HEADS, [id.into()]).await?;
+    const HEADS: &str = "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL, since = $1 WHERE endpoint_id = $2";
+    transaction.execute(HEADS, [now.into(), id.into()]).await?;
+    begin_anew(transaction, id).await
+}
+
+/// Closes the circuit and has what is due sent now. Whoever holds the lease learns it by the epoch.
+async fn begin_anew(transaction: &mut Transaction, id: Uuid) -> Result<(), Refused> {
+    const ANEW: &str = "UPDATE webhook_endpoints SET epoch = epoch + 1, failures = 0, failing_since = NULL, open_until = NULL, opened = 0, \
+        paused_until = NULL, ready_at = CASE WHEN lease IS NULL THEN 0 ELSE ready_at END WHERE endpoint_id = $1";
+    transaction.execute(ANEW, [id.into()]).await?;
     Ok(())
 }
 
-/// How far the log is read, as it stands in `events_from`.
-async fn now_in_log(transaction: &mut Transaction) -> Result<String, Refused> {
-    let offsets = offsets(transaction).await?;
-    Ok(offsets.iter().map(|(_, next)| next.to_string()).collect::<Vec<_>>().join(" "))
+fn stored_secret(text: &str) -> Result<Secret, Refused> {
+    Secret::parse(text).map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")).into())
+}
+
+/// These offsets, or how far the log is read where that is more, as they stand in `events_from`.
+async fn unread(transaction: &mut Transaction, mut from: Vec<u64>) -> Result<String, Refused> {
+    for (partition, next) in offsets(transaction).await? {
+        let at = partition as usize;
+        from.resize(from.len().max(at + 1), 0);
+        from[at] = from[at].max(next);
+    }
+    Ok(from.iter().map(u64::to_string).collect::<Vec<_>>().join(" "))
 }
 
 fn types(wanted: &[String]) -> Result<String, Refused> {

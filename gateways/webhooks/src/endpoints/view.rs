@@ -16,7 +16,8 @@ pub enum State {
     Ok,
     /// The last attempts failed.
     Failing,
-    /// So many failed in a row that nothing is sent until `open_until`; then one message, to see.
+    /// Nothing is sent until `open_until`: so many failed in a row, or the endpoint asked for a pause. Then one message,
+    /// to see.
     CircuitOpen,
     /// Nothing is sent until it is enabled. Messages wait.
     Disabled,
@@ -49,7 +50,7 @@ pub struct Endpoint {
     pub last_failure: Option<String>,
     /// RFC 3339, within a minute or so.
     pub last_success_at: Option<String>,
-    /// RFC 3339; while the circuit is open.
+    /// RFC 3339; while nothing is sent for that reason.
     pub open_until: Option<String>,
     /// Until then messages are signed with the secret before as well. RFC 3339.
     pub old_secret_until: Option<String>,

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atelier_log::{Log, Partition, Record};
-use atelier_schemas::{Event, EventData, Framed, Topic};
+use atelier_schemas::{Event, EventData, Framed, Topic, order_of_key};
 use atelier_store::{Columns, Conflict, Select, Table, Transaction, Value};
 use uuid::Uuid;
 
@@ -16,14 +16,17 @@ use super::Ingest;
 use crate::Error;
 use crate::tables::LOCK;
 
-/// Orders tried again at once; the others at the next call.
+/// Orders tried again at once, of either kind; the others at the next call.
 const ORDERS_MAX: i64 = 100;
+/// How often an order is brought back anew because another process read on meanwhile.
+const TRIES: u32 = 5;
 /// Of one order, read again at most; one with more stays set aside.
 const RECORDS_MAX: usize = 10_000;
 /// A reason is cut to this many characters.
 const REASON_MAX: usize = 500;
 const CHUNK: usize = 1000;
 const POLL: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 static PARKED: Table =
     Table::new("webhook_parked", &["order_id", "log_partition", "log_offset", "reason", "parked_at", "skipped"], 1, Conflict::Keep);
@@ -82,28 +85,66 @@ impl Ingest {
     /// missed is told as if it came now. Gives the endpoints with something to be sent.
     ///
     /// # Errors
-    /// What was brought back is; the next call goes on. [`Error::Moved`]: another process read on meanwhile.
+    /// What was brought back is; the next call goes on. [`Error::Moved`]: another process reads on all the time.
     pub(crate) async fn try_again(&mut self) -> Result<BTreeSet<Uuid>, Error> {
         let mut endpoints = BTreeSet::new();
-        let rows = Select::text("SELECT order_id, log_partition, log_offset, skipped FROM webhook_parked ORDER BY parked_at, order_id ");
-        let rows = rows.push("LIMIT ?", [ORDERS_MAX.into()]).all(&self.store).await?;
         let mut by_partition: BTreeMap<Partition, Vec<Aside>> = BTreeMap::new();
-        for row in &rows {
-            let mut columns = Columns::of(row);
-            let (order_id, partition, offset) = (columns.id()?, columns.int()?, columns.int()?.cast_unsigned());
-            let partition = Partition::try_from(partition).unwrap_or(Partition::MAX);
-            by_partition.entry(partition).or_default().push(Aside { order_id, partition, offset, skipped: columns.flag()? });
+        for order in self.next_aside().await? {
+            by_partition.entry(order.partition).or_default().push(order);
         }
         for (partition, orders) in by_partition {
-            let stored = super::stored(&self.store, partition).await?;
             let log = self.log.clone();
-            let missed = tokio::task::spawn_blocking(move || missed(log.as_ref(), orders, stored));
-            let missed = missed.await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))??;
-            if !missed.is_empty() {
-                endpoints.extend(self.bring_back(partition, stored, missed).await?);
+            let missed = move || Missed::of(log.as_ref(), partition, &orders);
+            let mut missed =
+                tokio::task::spawn_blocking(missed).await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))??;
+            let mut tries = TRIES;
+            while !missed.from.is_empty() {
+                // What came meanwhile is little, so that at last nobody is faster.
+                let (log, stored) = (self.log.clone(), super::stored(&self.store, partition).await?);
+                let read = move || missed.read_to(log.as_ref(), stored).map(|()| missed);
+                missed = tokio::task::spawn_blocking(read).await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))??;
+                tries -= 1;
+                match self.bring_back(partition, stored, missed.counting()).await {
+                    Err(Error::Moved) if tries > 0 => {}
+                    brought => {
+                        endpoints.extend(brought?);
+                        break;
+                    }
+                }
             }
         }
         Ok(endpoints)
+    }
+
+    /// Those to be tried now: the ones of which somebody has said which records do not count, then the others, which
+    /// take turns.
+    async fn next_aside(&mut self) -> Result<Vec<Aside>, Error> {
+        const COLUMNS: &str = "SELECT order_id, log_partition, log_offset, skipped, parked_at FROM webhook_parked WHERE ";
+        let skipped = Select::text(COLUMNS).push("skipped = 1 ORDER BY parked_at, order_id LIMIT ?", [ORDERS_MAX.into()]);
+        let mut rows = skipped.all(&self.store).await?;
+        let (at, order_id) = &self.tried;
+        let others = Select::text(COLUMNS).push(
+            "skipped = 0 AND (parked_at, order_id) > (?, ?) ORDER BY parked_at, order_id LIMIT ?",
+            [(*at).into(), order_id.as_str().into(), ORDERS_MAX.into()],
+        );
+        let others = others.all(&self.store).await?;
+        self.tried = match others.last() {
+            Some(last) if others.len() as i64 == ORDERS_MAX => {
+                let mut columns = Columns::of(last);
+                let order_id = columns.text()?;
+                let _ = (columns.int()?, columns.int()?, columns.int()?);
+                (columns.int()?, order_id)
+            }
+            _ => (i64::MIN, String::new()),
+        };
+        rows.extend(others);
+        let orders = rows.iter().map(|row| {
+            let mut columns = Columns::of(row);
+            let (order_id, partition, offset) = (columns.id()?, columns.int()?, columns.int()?.cast_unsigned());
+            let partition = Partition::try_from(partition).unwrap_or(Partition::MAX);
+            Ok(Aside { order_id, partition, offset, skipped: columns.flag()? })
+        });
+        orders.collect()
     }
 
     /// Takes in what orders missed. Where that cannot be read either, the order is set aside anew.
@@ -129,42 +170,62 @@ impl Ingest {
                 records.extend(missed);
             }
         }
-        let shown = self.shown(&mut transaction, &records, &mut HashSet::new()).await?;
-        let endpoints = self.deliveries(&mut transaction, &shown).await?;
+        let told = self.told(&mut transaction, &records, &mut HashSet::new()).await?;
+        let endpoints = self.deliveries(&mut transaction, &told).await?;
         transaction.commit().await?;
         Ok(endpoints)
     }
 }
 
-/// The records that count of those orders that can be brought back, up to `end`.
-fn missed(log: &dyn Log, orders: Vec<Aside>, end: u64) -> Result<BTreeMap<Uuid, Vec<Record>>, atelier_log::Error> {
-    let mut from: HashMap<String, u64> = HashMap::new();
-    for Aside { order_id, partition, offset, skipped } in &orders {
-        if *skipped || is_readable(log, *partition, *offset)? {
-            from.insert(order_id.to_string(), *offset);
-        }
-    }
-    let (Some(first), Some(partition)) = (from.values().min().copied(), orders.first().map(|order| order.partition)) else {
-        return Ok(BTreeMap::new());
-    };
-    let mut missed: BTreeMap<Uuid, Vec<Record>> = BTreeMap::new();
-    each(log, partition, first..end, |record| {
-        if from.get(&record.key).is_some_and(|from| record.offset >= *from)
-            && let Ok(order_id) = record.key.parse()
-        {
-            let records = missed.entry(order_id).or_default();
-            if records.len() <= RECORDS_MAX {
-                records.push(record);
+/// What orders of one partition missed.
+struct Missed {
+    partition: Partition,
+    /// By key: from this offset on. Only orders that can be brought back.
+    from: HashMap<String, u64>,
+    records: BTreeMap<Uuid, Vec<Record>>,
+    read_to: u64,
+}
+
+impl Missed {
+    /// Nothing read yet.
+    fn of(log: &dyn Log, partition: Partition, orders: &[Aside]) -> Result<Self, atelier_log::Error> {
+        let mut from: HashMap<String, u64> = HashMap::new();
+        for Aside { order_id, offset, skipped, .. } in orders {
+            if *skipped || is_readable(log, partition, *offset)? {
+                from.insert(order_id.to_string(), *offset);
             }
         }
-        true
-    })?;
-    missed.retain(|_, records| records.len() <= RECORDS_MAX);
-    for records in missed.values_mut() {
-        let skipped: HashSet<u64> = records.iter().flat_map(skipped_by).collect();
-        records.retain(|record| !skipped.contains(&record.offset));
+        let read_to = from.values().min().copied().unwrap_or(0);
+        Ok(Self { partition, from, records: BTreeMap::new(), read_to })
     }
-    Ok(missed)
+
+    /// Reads on up to `end`.
+    fn read_to(&mut self, log: &dyn Log, end: u64) -> Result<(), atelier_log::Error> {
+        let Self { partition, from, records, read_to } = self;
+        each(log, *partition, *read_to..end, |record| {
+            if from.get(&record.key).is_some_and(|from| record.offset >= *from)
+                && let Some(order_id) = order_of_key(&record.key)
+            {
+                let records: &mut Vec<Record> = records.entry(order_id).or_default();
+                if records.len() <= RECORDS_MAX {
+                    records.push(record);
+                }
+            }
+            true
+        })?;
+        *read_to = end.max(*read_to);
+        Ok(())
+    }
+
+    /// The records that count, of orders that did not miss too many.
+    fn counting(&self) -> BTreeMap<Uuid, Vec<Record>> {
+        let few = self.records.iter().filter(|(_, records)| records.len() <= RECORDS_MAX);
+        few.map(|(order_id, records)| {
+            let skipped: HashSet<u64> = records.iter().flat_map(skipped_by).collect();
+            (*order_id, records.iter().filter(|record| !skipped.contains(&record.offset)).cloned().collect())
+        })
+        .collect()
+    }
 }
 
 /// The offsets of the records that do not count because this one says so.
@@ -184,14 +245,21 @@ fn is_readable(log: &dyn Log, partition: Partition, offset: u64) -> Result<bool,
     Ok(readable)
 }
 
-/// The records of a stretch, until `with` has seen enough.
+/// The records of a stretch, until `with` has seen enough. A log that gives nothing for [`PATIENCE`] is away.
 fn each(log: &dyn Log, partition: Partition, stretch: Range<u64>, mut with: impl FnMut(Record) -> bool) -> Result<(), atelier_log::Error> {
     let mut reader = log.read(Topic::Events, &[(partition, stretch.start)])?;
+    let mut heard = Instant::now();
     while reader.position(partition) < stretch.end {
+        let before = reader.position(partition);
         for record in reader.poll(CHUNK, POLL)? {
             if record.offset >= stretch.end || !with(record) {
                 return Ok(());
             }
+        }
+        if reader.position(partition) > before {
+            heard = Instant::now();
+        } else if heard.elapsed() >= PATIENCE {
+            return Err(atelier_log::Error::Unavailable(format!("partition {partition} gives nothing from offset {before} on")));
         }
     }
     Ok(())

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use atelier_log::{Log, Partition, Reader, Record};
 use atelier_projections::feed::{Seen, Shown};
-use atelier_schemas::{Event, Framed, Topic};
-use atelier_store::{Columns, Select, Store, Transaction, Value};
+use atelier_schemas::{Event, Framed, Topic, order_of_key};
+use atelier_store::{Bulk, Columns, Select, Store, Transaction, Value};
 use uuid::Uuid;
 
 use crate::message::OrderMessage;
 use crate::tables::{DELIVERIES, LOCK, ORDERS, PENDING, read_order, write_order};
+use crate::wanting::{Told, Wanting};
 use crate::{Error, Metrics};
 
 /// Records in a transaction at most; what is not read waits in the log.
@@ -33,6 +34,11 @@ pub(crate) struct Ingest {
     reader: Option<Box<dyn Reader>>,
     /// As stored.
     next: Vec<u64>,
+    /// Read, and not written because another process was faster with some of it.
+    unwritten: Vec<Record>,
+    moved: bool,
+    /// The last order set aside that was tried again, by its place among them.
+    tried: (i64, String),
 }
 
 /// The `type` header of an order's first event.
@@ -48,21 +54,19 @@ pub(crate) struct Ingested {
     pub(crate) again: bool,
 }
 
-/// An endpoint that wants messages.
-struct Wanting {
-    endpoint_id: Uuid,
-    types: Vec<String>,
-}
-
-impl Wanting {
-    fn wants(&self, event_type: &str) -> bool {
-        self.types.is_empty() || self.types.iter().any(|wanted| wanted == event_type)
-    }
-}
-
 impl Ingest {
     pub(crate) fn new(store: Store, log: Arc<dyn Log>, metrics: Metrics, link_base: String) -> Self {
-        Self { store, log, metrics, link_base, reader: None, next: Vec::new() }
+        Self {
+            store,
+            log,
+            metrics,
+            link_base,
+            reader: None,
+            next: Vec::new(),
+            unwritten: Vec::new(),
+            moved: false,
+            tried: (i64::MIN, String::new()),
+        }
     }
 
     /// Reads and commits a batch; waits for the first record at most `wait`.
@@ -71,7 +75,7 @@ impl Ingest {
     /// Nothing was written, and the next call reads the same again.
     pub(crate) async fn turn(&mut self, wait: Duration) -> Result<Ingested, Error> {
         let result = self.read_and_commit(wait).await;
-        if result.is_err() {
+        if result.is_err() && !self.moved {
             // Whatever was read and not committed is read again from where the store says.
             self.reader = None;
         }
@@ -79,25 +83,61 @@ impl Ingest {
     }
 
     async fn read_and_commit(&mut self, wait: Duration) -> Result<Ingested, Error> {
-        let mut reader = match self.reader.take() {
+        let reader = match self.reader.take() {
             Some(reader) => reader,
             None => self.open().await?,
         };
-        let partitions = self.log.partitions();
-        let polled = tokio::task::spawn_blocking(move || {
-            let records = reader.poll(BATCH, wait);
-            let next: Vec<u64> = (0..partitions).map(|partition| reader.position(partition)).collect();
-            (reader, records, next)
-        });
-        let (reader, records, next) = polled.await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))?;
-        let records = records?;
-        let mut ingested = Ingested { records: records.len(), ..Ingested::default() };
+        if std::mem::take(&mut self.moved) {
+            self.catch_up().await?;
+        }
+        let mut next = self.positions(reader.as_ref());
+        let mut reader = Some(reader);
+        if self.unwritten.is_empty() {
+            let mut polling = reader.take().ok_or(Error::Defect)?;
+            let polled = tokio::task::spawn_blocking(move || (polling.poll(BATCH, wait), polling)).await;
+            let (records, polled) = polled.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))?;
+            self.unwritten = records?;
+            next = self.positions(polled.as_ref());
+            reader = Some(polled);
+            // Another process has written these.
+            let stored = &self.next;
+            self.unwritten.retain(|record| stored.get(record.partition as usize).is_none_or(|stored| record.offset >= *stored));
+        }
+        let mut ingested = Ingested { records: self.unwritten.len(), ..Ingested::default() };
         if next != self.next {
-            (ingested.endpoints, ingested.again) = self.commit(&records, &next).await?;
+            let records = std::mem::take(&mut self.unwritten);
+            let committed = self.commit(&records, &next).await;
+            if matches!(committed, Err(Error::Moved)) {
+                // What was read is good all the same, as far as nobody else has written it.
+                (self.reader, self.unwritten, self.moved) = (reader, records, true);
+                return Err(Error::Moved);
+            }
+            (ingested.endpoints, ingested.again) = committed?;
             self.next = next;
         }
-        self.reader = Some(reader);
+        self.reader = reader;
         Ok(ingested)
+    }
+
+    /// How far the log is read, by this reader or by whoever was faster.
+    fn positions(&self, reader: &dyn Reader) -> Vec<u64> {
+        (0..).zip(&self.next).map(|(partition, stored)| reader.position(partition).max(*stored)).collect()
+    }
+
+    /// Another process has written meanwhile: what lies before its offsets is not written again.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let mut transaction = self.store.begin().await?;
+        for (partition, stored) in offsets(&mut transaction).await? {
+            let Some(next) = self.next.get_mut(partition as usize) else { continue };
+            if stored < *next {
+                // The store is an older one than a moment ago.
+                return Err(Error::Moved);
+            }
+            *next = stored;
+        }
+        let stored = &self.next;
+        self.unwritten.retain(|record| stored.get(record.partition as usize).is_none_or(|stored| record.offset >= *stored));
+        Ok(())
     }
 
     async fn open(&mut self) -> Result<Box<dyn Reader>, Error> {
@@ -117,7 +157,7 @@ impl Ingest {
         let (log, from) = (self.log.clone(), next.clone());
         let opened = tokio::task::spawn_blocking(move || open_at(log.as_ref(), &from));
         let reader = opened.await.map_err(|error| atelier_log::Error::Unavailable(error.to_string()))??;
-        self.next = next;
+        (self.next, self.unwritten, self.moved) = (next, Vec::new(), false);
         Ok(reader)
     }
 
@@ -132,17 +172,17 @@ impl Ingest {
             }
         }
         let mut passed = HashSet::new();
-        let shown = self.shown(&mut transaction, records, &mut passed).await?;
+        let told = self.told(&mut transaction, records, &mut passed).await?;
         let again = aside::again(&mut transaction, records, &passed).await?;
-        let endpoints = self.deliveries(&mut transaction, &shown).await?;
+        let endpoints = self.deliveries(&mut transaction, &told).await?;
         transaction.commit().await?;
         Ok((endpoints, again))
     }
 
     /// What the records show to partners, in the order of the log; the orders' rows follow. Records of orders
     /// set aside are passed over; whose they are is added to `passed`.
-    async fn shown(&mut self, transaction: &mut Transaction, records: &[Record], passed: &mut HashSet<Uuid>) -> Result<Vec<Shown>, Error> {
-        let keys: BTreeSet<Uuid> = records.iter().filter_map(|record| record.key.parse().ok()).collect();
+    async fn told(&mut self, transaction: &mut Transaction, records: &[Record], passed: &mut HashSet<Uuid>) -> Result<Vec<Told>, Error> {
+        let keys: BTreeSet<Uuid> = records.iter().filter_map(|record| order_of_key(&record.key)).collect();
         let keys: Vec<Value> = keys.into_iter().map(Value::from).collect();
         let mut set_aside = aside::among(transaction, &keys).await?;
         let mut orders: HashMap<Uuid, Seen> = HashMap::new();
@@ -151,9 +191,9 @@ impl Ingest {
             orders.insert(order.order_id, order);
         }
         let mut touched = BTreeSet::new();
-        let mut shown = Vec::new();
+        let mut told = Vec::new();
         for record in records {
-            let key: Option<Uuid> = record.key.parse().ok();
+            let key = order_of_key(&record.key);
             if let Some(order_id) = key.filter(|order_id| set_aside.contains(order_id)) {
                 passed.insert(order_id);
                 continue;
@@ -178,63 +218,71 @@ impl Ingest {
                 orders.insert(order.order_id, order);
             }
             let Some(order) = orders.get_mut(&event.order_id) else { continue };
-            shown.extend(order.follow(&event));
+            let (partition, offset) = (record.partition, record.offset);
+            told.extend(order.follow(&event).map(|shown| Told { partition, offset, shown }));
             touched.insert(event.order_id);
         }
         let rows = touched.iter().filter_map(|order_id| orders.get(order_id)).map(write_order).collect();
         ORDERS.write(transaction, rows).await?;
-        Ok(shown)
+        Ok(told)
     }
 
-    async fn deliveries(&mut self, transaction: &mut Transaction, shown: &[Shown]) -> Result<BTreeSet<Uuid>, Error> {
-        let partners: BTreeSet<&str> = shown.iter().map(|shown| shown.order.partner.as_str()).collect();
-        let mut wanting: HashMap<&str, Vec<Wanting>> = HashMap::new();
-        for partner in partners {
-            let found = wanting_of(transaction, partner).await?;
-            wanting.insert(partner, found);
-        }
-        // What was sent last, to say it; and what is new, by endpoint and order.
-        let mut last: HashMap<(Uuid, Uuid), i64> = HashMap::new();
-        let mut heads: BTreeMap<(Uuid, Uuid), (&Shown, i64)> = BTreeMap::new();
-        let mut rows = Vec::new();
-        for shown in shown {
-            let order = &shown.order;
-            for wanting in wanting.get(order.partner.as_str()).into_iter().flatten().filter(|wanting| wanting.wants(shown.event_type)) {
-                let key = (wanting.endpoint_id, order.order_id);
-                let previous = match last.get(&key) {
-                    Some(previous) => *previous,
-                    None => last_sequence(transaction, key).await?,
-                };
-                last.insert(key, order.sequence);
-                rows.push(vec![
-                    key.0.into(),
-                    key.1.into(),
-                    order.sequence.into(),
-                    shown.event_id.into(),
-                    shown.event_type.into(),
-                    OrderMessage::of(shown, previous, &self.link_base).json().as_str().into(),
-                    shown.at.into(),
-                    PENDING.into(),
-                    0.into(),
-                ]);
-                heads.entry(key).and_modify(|(_, last)| *last = order.sequence).or_insert((shown, order.sequence));
+    async fn deliveries(&mut self, transaction: &mut Transaction, told: &[Told]) -> Result<BTreeSet<Uuid>, Error> {
+        let mut wanting: HashMap<String, Vec<Wanting>> = HashMap::new();
+        for select in Wanting::of(told) {
+            for row in &select.all_in(transaction).await? {
+                let found = Wanting::read(row)?;
+                wanting.entry(found.partner.clone()).or_default().push(found);
             }
+        }
+        let wanted: Vec<(&Shown, Uuid)> = told
+            .iter()
+            .flat_map(|told| {
+                let wanting = wanting.get(&told.shown.order.partner).into_iter().flatten();
+                wanting.filter(|wanting| wanting.wants(told)).map(|wanting| (&told.shown, wanting.endpoint_id))
+            })
+            .collect();
+        // What was sent last, to say it; and what is new, by endpoint and order.
+        let mut last = last_sequences(transaction, wanted.iter().map(|(shown, endpoint_id)| (*endpoint_id, shown.order.order_id))).await?;
+        let mut heads: BTreeMap<(Uuid, Uuid), (&Shown, i64)> = BTreeMap::new();
+        let mut rows = Vec::with_capacity(wanted.len());
+        for (shown, endpoint_id) in wanted {
+            let order = &shown.order;
+            let key = (endpoint_id, order.order_id);
+            let previous = last.insert(key, order.sequence).unwrap_or(0);
+            rows.push(vec![
+                key.0.into(),
+                key.1.into(),
+                order.sequence.into(),
+                shown.event_id.into(),
+                shown.event_type.into(),
+                OrderMessage::of(shown, previous, &self.link_base).json().as_str().into(),
+                shown.at.into(),
+                PENDING.into(),
+                0.into(),
+            ]);
+            heads.entry(key).and_modify(|(_, last)| *last = order.sequence).or_insert((shown, order.sequence));
         }
         self.metrics.created.inc_by(rows.len() as u64);
         DELIVERIES.write(transaction, rows).await?;
-        for ((endpoint_id, order_id), (first, last)) in &heads {
-            const HEAD: &str = "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, event_at) \
-                VALUES ($1, $2, $3, $4, 0, 0, $5) ON CONFLICT (endpoint_id, order_id) DO UPDATE SET last_sequence = excluded.last_sequence";
-            let values = [(*endpoint_id).into(), (*order_id).into(), first.order.sequence.into(), (*last).into(), first.at.into()];
-            transaction.execute(HEAD, values).await?;
-        }
+        static HEADS: Bulk = Bulk::new(
+            &["endpoint_id", "order_id", "sequence", "last_sequence", "since"],
+            "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, since) \
+             SELECT endpoint_id, order_id, sequence, last_sequence, 0, 0, since FROM given WHERE true \
+             ON CONFLICT (endpoint_id, order_id) DO UPDATE SET last_sequence = excluded.last_sequence",
+        );
+        let rows = heads.iter().map(|((endpoint_id, order_id), (first, last))| {
+            vec![(*endpoint_id).into(), (*order_id).into(), first.order.sequence.into(), (*last).into(), first.at.into()]
+        });
+        HEADS.execute(transaction, rows.collect()).await?;
         let endpoints: BTreeSet<Uuid> = heads.keys().map(|(endpoint_id, _)| *endpoint_id).collect();
-        for endpoint_id in &endpoints {
-            // Due at once, or when the circuit lets something through. Whoever holds the lease looks by itself.
-            const READY: &str = "UPDATE webhook_endpoints SET ready_at = COALESCE(open_until, 0) \
-                WHERE endpoint_id = $1 AND lease IS NULL AND enabled = 1 AND ready_at > COALESCE(open_until, 0)";
-            transaction.execute(READY, [(*endpoint_id).into()]).await?;
-        }
+        // Due at once, or when the circuit lets something through. Whoever holds the lease looks by itself.
+        static READY: Bulk = Bulk::joining(
+            &["endpoint_id"],
+            "UPDATE webhook_endpoints SET ready_at = COALESCE(open_until, 0) WHERE endpoint_id IN (SELECT endpoint_id FROM given) \
+             AND lease IS NULL AND enabled = 1 AND ready_at > COALESCE(open_until, 0)",
+        );
+        READY.execute(transaction, endpoints.iter().map(|endpoint_id| vec![(*endpoint_id).into()]).collect()).await?;
         Ok(endpoints)
     }
 }
@@ -267,22 +315,25 @@ async fn stored(store: &Store, partition: Partition) -> Result<u64, Error> {
     Ok(row.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0).cast_unsigned())
 }
 
-async fn wanting_of(transaction: &mut Transaction, partner: &str) -> Result<Vec<Wanting>, Error> {
-    let select = Select::text("SELECT endpoint_id, events FROM webhook_endpoints WHERE ").push("partner = ?", [partner.into()]);
-    let rows = select.all_in(transaction).await?;
-    let wanting = rows.iter().map(|row| {
+/// The sequence of the last message of each order to each endpoint, where there is one.
+async fn last_sequences(
+    transaction: &mut Transaction,
+    keys: impl Iterator<Item = (Uuid, Uuid)>,
+) -> Result<HashMap<(Uuid, Uuid), i64>, Error> {
+    static LAST: Bulk = Bulk::new(
+        &["endpoint_id", "order_id"],
+        "SELECT given.endpoint_id, given.order_id, (SELECT d.sequence FROM webhook_deliveries d \
+         WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id ORDER BY d.sequence DESC LIMIT 1) FROM given",
+    );
+    let keys: BTreeSet<(Uuid, Uuid)> = keys.collect();
+    let rows = keys.into_iter().map(|(endpoint_id, order_id)| vec![endpoint_id.into(), order_id.into()]).collect();
+    let mut last = HashMap::new();
+    for row in &LAST.read(transaction, rows).await? {
         let mut columns = Columns::of(row);
-        let endpoint_id = columns.id()?;
-        Ok(Wanting { endpoint_id, types: columns.text()?.split_whitespace().map(ToOwned::to_owned).collect() })
-    });
-    wanting.collect()
-}
-
-async fn last_sequence(transaction: &mut Transaction, (endpoint_id, order_id): (Uuid, Uuid)) -> Result<i64, Error> {
-    let select = Select::text("SELECT sequence FROM webhook_deliveries WHERE ")
-        .push("endpoint_id = ? AND order_id = ? ORDER BY sequence DESC LIMIT 1", [endpoint_id.into(), order_id.into()]);
-    Ok(match select.first_in(transaction).await? {
-        Some(row) => Columns::of(&row).int()?,
-        None => 0,
-    })
+        let key = (columns.id()?, columns.id()?);
+        if let Some(sequence) = columns.optional_int()? {
+            last.insert(key, sequence);
+        }
+    }
+    Ok(last)
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::Uri;
 use hyper_util::rt::TokioIo;
@@ -60,6 +61,8 @@ pub(super) enum Unreachable {
     Unknown,
     #[error("no connection: {0}")]
     Connect(io::ErrorKind),
+    #[error("no connection within {} s", .0.as_secs_f32())]
+    Late(Duration),
     #[error("the TLS handshake failed: {0}")]
     Tls(String),
 }
@@ -71,6 +74,9 @@ pub(super) struct Connector {
     pub(super) resolve: Arc<dyn Resolve>,
     pub(super) dial: Arc<dyn Dial>,
     pub(super) tls: TlsConnector,
+    /// From the resolver to the end of the handshake. The client goes on connecting for those that come later when
+    /// another connection is free first, so that it is nobody's time but this.
+    pub(super) limit: Duration,
 }
 
 impl Connector {
@@ -123,6 +129,10 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(uri))
+        let connector = self.clone();
+        Box::pin(async move {
+            let limit = connector.limit;
+            tokio::time::timeout(limit, connector.connect(uri)).await.unwrap_or(Err(Unreachable::Late(limit)))
+        })
     }
 }

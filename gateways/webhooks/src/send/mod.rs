@@ -122,7 +122,7 @@ impl Sender {
             .expect("ring offers what rustls asks for")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let connector = Connector { guard, resolve, dial, tls: TlsConnector::from(Arc::new(config)) };
+        let connector = Connector { guard, resolve, dial, tls: TlsConnector::from(Arc::new(config)), limit };
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_MAX)

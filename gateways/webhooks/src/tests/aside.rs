@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use atelier_schemas::EventData;
+use atelier_log::Log;
+use atelier_schemas::{EventData, Topic, partition_of};
 use uuid::Uuid;
 
-use super::bed::{Bed, NOW, STEPS, each, life, order_id};
+use super::bed::{Bed, NOW, On, STEPS, each, life, order_id};
 use crate::DeliveryFilter;
 use crate::ingest::Ingest;
 
@@ -101,4 +102,32 @@ async fn what_an_older_program_could_not_read_a_newer_one_tells() {
         assert_eq!(told(&bed, id, 0).await, shown, "once");
     })
     .await;
+}
+
+#[tokio::test]
+async fn orders_that_stay_unreadable_do_not_stand_in_the_way_of_others() {
+    let bed = Bed::new(On::Sqlite, "many").await;
+    let (id, _) = bed.endpoint("north", &[]).await;
+    for number in 1..=120 {
+        bed.append_as(&life("north", number, 0, NOW)[0], b"garbage".to_vec());
+    }
+    life("north", 0, 0, NOW).iter().for_each(|event| bed.append(event));
+    bed.read().await;
+    // An older program did not understand the last of them.
+    let mut transaction = bed.store.begin().await.unwrap();
+    const PARK: &str = "INSERT INTO webhook_parked (order_id, log_partition, log_offset, reason, parked_at, skipped) \
+        VALUES ($1, $2, $3, 'another schema', $4, 0)";
+    let partition = partition_of(&order_id(0), 3);
+    let offset = bed.log.end(Topic::Events, partition).unwrap() - 2;
+    let values = [order_id(0).into(), i64::from(partition).into(), offset.cast_signed().into(), i64::MAX.into()];
+    transaction.execute(PARK, values).await.unwrap();
+    for table in ["DELETE FROM webhook_orders", "DELETE FROM webhook_deliveries", "DELETE FROM webhook_heads"] {
+        transaction.execute(table, []).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let mut ingest = bed.ingest();
+    let first = ingest.try_again().await.unwrap();
+    let second = ingest.try_again().await.unwrap();
+    assert!(first.is_empty() && second.contains(&id), "a hundred at once, and the others after them");
+    assert_eq!(told(&bed, id, 0).await.len(), 1);
 }

@@ -57,6 +57,7 @@ impl Bed {
         let sender = Sender::with(guard, RootCertStore::empty(), Arc::new(System), Arc::new(System), TOTAL_LIMIT);
         let ids = Arc::new(AtomicU64::new(1));
         let (next, drawn) = (ids.clone(), ids.clone());
+        let log = Memory::with_clock(3, now.clone());
         let endpoints = Endpoints::new(
             store.clone(),
             sender,
@@ -67,9 +68,10 @@ impl Bed {
                 bytes[..8].copy_from_slice(&drawn.fetch_add(1, Ordering::SeqCst).to_be_bytes());
                 bytes
             }),
+            Some(Arc::new(log.clone())),
         );
         let metrics = Metrics::register(&mut Registry::default());
-        Self { log: Memory::with_clock(3, now.clone()), store, now, metrics, endpoints, ids, _folder: folder }
+        Self { log, store, now, metrics, endpoints, ids, _folder: folder }
     }
 
     pub(crate) fn clock(&self) -> Clock {

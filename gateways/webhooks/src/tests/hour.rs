@@ -87,7 +87,7 @@ async fn hour(on: On) {
                 let which = endpoints.iter().position(|(id, ..)| *id == start.key.endpoint_id).unwrap();
                 let (attempt, takes_ms) = receiver.receive(&start, mood(which, now, peace));
                 worker.under_way.push(Reverse((now + takes_ms, start.key)));
-                worker.finished.insert(start.key, Finished { key: start.key, tries: start.tries, attempt });
+                worker.finished.insert(start.key, Finished { key: start.key, tries: start.tries, epoch: start.epoch, attempt });
             }
         }
         turns += 1;

@@ -6,11 +6,11 @@ use super::bed::{Bed, NOW, STEPS, each, life, order_id};
 use crate::dispatch::{Finished, Start};
 use crate::housekeeping::{Retention, prune, set_gauges};
 use crate::send::{Answer, Attempt};
-use crate::{DeliveryFilter, Error, PATIENCE_MS, Resend, State, Wish};
+use crate::{DeliveryFilter, Error, LATE_MS, PATIENCE_MS, Resend, State, Wish};
 
 pub(super) fn answered(start: &Start, code: u16) -> Finished {
     let answer = Answer::Status { code, body: "so be it".into(), retry_after: None };
-    Finished { key: start.key, tries: start.tries, attempt: Attempt { answer, duration_ms: 7 } }
+    Finished { key: start.key, tries: start.tries, epoch: start.epoch, attempt: Attempt { answer, duration_ms: 7 } }
 }
 
 fn sequences(starts: &[Start]) -> Vec<i64> {
@@ -46,7 +46,7 @@ async fn an_order_has_one_message_under_way_and_waits_for_it() {
         bed.advance(6001);
         let mut seen = Vec::new();
         // The lane failed and recovered: it has been without a turn too long, as a process that was stopped.
-        assert!(matches!(worker.turn(std::mem::take(&mut finished)).await, Err(Error::Store(_))));
+        assert!(matches!(worker.turn(std::mem::take(&mut finished)).await, Err(Error::Late)));
         worker.forget();
         for _ in 0..40 {
             let starts = worker.turn(std::mem::take(&mut finished)).await.unwrap();
@@ -170,6 +170,59 @@ async fn gone_disables_and_enabling_sends_what_has_waited() {
 }
 
 #[tokio::test]
+async fn what_fails_at_an_old_address_says_nothing_of_the_new_one() {
+    each("moved", async |bed| {
+        let (id, _) = bed.endpoint("north", &[]).await;
+        lived(&bed, "north", 0..2).await;
+        let mut worker = bed.dispatcher(1);
+        let starts = worker.turn(vec![]).await.unwrap();
+        let there = Wish { url: Some("http://127.0.0.1:10/there".into()), ..Wish::default() };
+        bed.endpoints.update("north", id, there).await.unwrap();
+        let finished = vec![answered(&starts[0], 410), answered(&starts[1], 200)];
+        let again = worker.turn(finished).await.unwrap();
+        assert_eq!(sequences(&again), [1, 2], "what was refused there is sent here at once, and what arrived has arrived");
+        assert!(
+            again.iter().all(|start| start.message.url.ends_with("/there") && start.first_after.is_none() == (start.key.sequence == 1))
+        );
+        let endpoint = bed.endpoints.get("north", id).await.unwrap();
+        assert_eq!((endpoint.state, endpoint.failures), (State::Ok, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_asked_for_again_is_sent_now_and_is_late_from_now_on() {
+    each("asked", async |bed| {
+        let (id, _) = bed.endpoint("north", &[]).await;
+        lived(&bed, "north", 0..1).await;
+        let mut worker = bed.dispatcher(1);
+        let mut finished = Vec::new();
+        for _ in 0..STEPS {
+            let starts = worker.turn(std::mem::take(&mut finished)).await.unwrap();
+            finished.extend(starts.iter().map(|start| answered(start, 200)));
+        }
+        worker.turn(finished).await.unwrap();
+        // Much later another one fails until nothing is sent any more.
+        bed.advance(20 * LATE_MS);
+        worker.forget();
+        lived(&bed, "north", 1..6).await;
+        let mut finished = Vec::new();
+        for _ in 0..8 {
+            let starts = worker.turn(std::mem::take(&mut finished)).await.unwrap();
+            finished.extend(starts.iter().map(|start| answered(start, 500)));
+        }
+        assert!(finished.is_empty());
+        assert_eq!(bed.endpoints.get("north", id).await.unwrap().state, State::CircuitOpen);
+        assert_eq!(bed.endpoints.resend("north", id, Resend::Since(0)).await.unwrap(), 6 * STEPS as u64);
+        assert!(!worker.turn(vec![]).await.unwrap().is_empty(), "the circuit is closed");
+        assert!(bed.endpoints.undelivered(LATE_MS).await.unwrap().0.is_empty(), "old events, but nothing waits for long");
+        bed.advance(LATE_MS + 1);
+        assert!(!bed.endpoints.undelivered(LATE_MS).await.unwrap().0.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_message_nobody_can_digest_is_given_up_by_name_and_can_be_sent_again() {
     each("given_up", async |bed| {
         let (id, _) = bed.endpoint("north", &[]).await;
@@ -258,10 +311,17 @@ async fn two_processes_read_the_same_events_once() {
         assert_eq!(one.turn(Duration::ZERO).await.unwrap().endpoints.into_iter().collect::<Vec<_>>(), [id]);
         assert!(matches!(two.turn(Duration::ZERO).await, Err(Error::Moved)));
         assert_eq!(two.turn(Duration::ZERO).await.unwrap().records, 0);
+        // Of what one of them has read already, only what the other one has not written counts.
+        life("north", 1, 0, NOW).iter().for_each(|event| bed.append(event));
+        one.turn(Duration::ZERO).await.unwrap();
+        life("north", 2, 0, NOW).iter().for_each(|event| bed.append(event));
+        assert!(matches!(two.turn(Duration::ZERO).await, Err(Error::Moved)));
+        assert_eq!(two.turn(Duration::ZERO).await.unwrap().records, 2);
+        assert_eq!(bed.number("SELECT COUNT(*) FROM webhook_deliveries").await, STEPS as i64 + 2);
         // Another partner's and the shop's orders are nobody's business here.
-        life("south", 1, 0, NOW).iter().for_each(|event| bed.append(event));
+        life("south", 3, 0, NOW).iter().for_each(|event| bed.append(event));
         assert!(two.turn(Duration::ZERO).await.unwrap().endpoints.is_empty());
-        assert_eq!(bed.number("SELECT COUNT(*) FROM webhook_deliveries").await, STEPS as i64);
+        assert_eq!(bed.number("SELECT COUNT(*) FROM webhook_deliveries").await, STEPS as i64 + 2);
     })
     .await;
 }

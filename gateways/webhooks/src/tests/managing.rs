@@ -1,6 +1,6 @@
 //! What partners may do with endpoints, and may not.
 
-use super::bed::{Bed, On, STEPS, life};
+use super::bed::{Bed, NOW, On, STEPS, life, order_id};
 use crate::{DeliveryFilter, ENDPOINTS_MAX, Refused, Secret, Wish};
 
 fn wish(url: &str) -> Wish {
@@ -74,6 +74,54 @@ async fn a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn a_rotation_whose_answer_was_lost_is_repeated_and_the_secret_in_use_goes_on() {
+    let bed = Bed::new(On::Sqlite, "rotating-again").await;
+    let (id, in_use) = bed.endpoint("north", &[]).await;
+    for nth in 0..STEPS {
+        life("north", 0, nth, bed.now()).iter().for_each(|event| bed.append(event));
+    }
+    bed.read().await;
+    let secrets = async |bed: &Bed| -> Vec<Secret> { bed.dispatcher(1).turn(vec![]).await.unwrap()[0].message.secrets.clone() };
+    let (first, lost) = bed.endpoints.rotate("north", id, Some(3600)).await.unwrap();
+    let (second, new) = bed.endpoints.rotate("north", id, Some(7200)).await.unwrap();
+    assert!(lost != new && second.old_secret_until == first.old_secret_until, "no longer than was said: {second:?}");
+    assert_eq!(secrets(&bed).await, [new.clone(), in_use]);
+    // Once its time is over, the one before is the one in use.
+    bed.advance(3_600_001);
+    let (_, newer) = bed.endpoints.rotate("north", id, Some(60)).await.unwrap();
+    assert!(bed.endpoints.get("north", id).await.unwrap().old_secret_until.is_some());
+    bed.advance(10_000);
+    assert_eq!(secrets(&bed).await, [newer, new]);
+    // Of a secret that has leaked nothing stays.
+    bed.endpoints.rotate("north", id, Some(0)).await.unwrap();
+    assert_eq!(bed.endpoints.get("north", id).await.unwrap().old_secret_until, None);
+}
+
+#[tokio::test]
+async fn an_endpoint_is_made_once_per_key_and_its_secret_shown_again_for_an_hour() {
+    let bed = Bed::new(On::Sqlite, "once").await;
+    let make = async |partner: &str, key: &str, url: &str| bed.endpoints.create_once(partner, key, wish(url)).await;
+    let made = make("north", "k1", "http://127.0.0.1:9/").await.unwrap();
+    assert!(!made.repeated && made.secret.is_some());
+    bed.advance(3_599_999);
+    let again = make("north", "k1", "http://127.0.0.1:9/").await.unwrap();
+    assert_eq!((again.repeated, &again.secret, &again.endpoint), (true, &made.secret, &made.endpoint));
+    assert!(matches!(make("north", "k1", "http://127.0.0.1:8/").await, Err(Refused::OtherRequest)));
+    bed.advance(1);
+    assert_eq!(make("north", "k1", "http://127.0.0.1:9/").await.unwrap().secret, None, "an hour is over");
+    // Others, and other keys, make others; what was changed since is still the same request.
+    let other = make("north", "k2", "http://127.0.0.1:9/").await.unwrap();
+    let south = make("south", "k1", "http://127.0.0.1:9/").await.unwrap();
+    assert!(other.endpoint.id != made.endpoint.id && south.endpoint.id != made.endpoint.id);
+    bed.endpoints.update("north", other.endpoint.id, wish("http://127.0.0.1:7/")).await.unwrap();
+    assert_eq!(make("north", "k2", "http://127.0.0.1:9/").await.unwrap().endpoint.url, "http://127.0.0.1:7/");
+    // Another secret has taken its place: this answer was not lost.
+    bed.endpoints.rotate("north", other.endpoint.id, None).await.unwrap();
+    assert_eq!(make("north", "k2", "http://127.0.0.1:9/").await.unwrap().secret, None);
+    assert_eq!(bed.endpoints.list("north").await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn the_log_comes_in_pages() {
     let bed = Bed::new(On::Sqlite, "paging").await;
     let (id, _) = bed.endpoint("north", &[]).await;
@@ -100,4 +148,24 @@ async fn the_log_comes_in_pages() {
         let filter = DeliveryFilter { cursor: Some(cursor.into()), ..DeliveryFilter::default() };
         assert!(matches!(bed.endpoints.deliveries("north", id, &filter).await, Err(Refused::BadCursor)), "{cursor}");
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_what_happens_from_its_time_on_also_where_reading_is_behind() {
+    let bed = Bed::new(On::Sqlite, "from").await;
+    let place = |number| life("north", number, 0, NOW).iter().for_each(|event| bed.append(event));
+    place(0);
+    let (id, _) = bed.endpoint("north", &["order.created"]).await;
+    place(1);
+    // Other types from now on; what was wanted before and is not read yet is not lost by that.
+    let wish = Wish { events: Some(vec![]), ..Wish::default() };
+    bed.endpoints.update("north", id, wish).await.unwrap();
+    place(2);
+    bed.read().await;
+    let log = bed.endpoints.deliveries("north", id, &DeliveryFilter::default()).await.unwrap();
+    let mut orders: Vec<_> = log.items.iter().map(|delivery| delivery.order_id).collect();
+    orders.sort_unstable();
+    let mut expected = [order_id(1), order_id(2)];
+    expected.sort_unstable();
+    assert_eq!(orders, expected);
 }

@@ -11,3 +11,4 @@ mod lanes;
 mod managing;
 mod receiver;
 mod reconciled;
+mod stalled;

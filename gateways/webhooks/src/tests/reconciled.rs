@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::bed::{Bed, NOW, STEPS, each, life, order_id};
 use crate::housekeeping::{Retention, prune};
-use crate::reconcile::{Missing, Reconciled, Told, reconcile};
-use crate::{LATE_MS, Resend, Wish, undelivered};
+use crate::reconcile::{Missing, Reconciled, Told, kept_after, reconcile};
+use crate::{LATE_MS, Resend, Wish, undelivered, undelivered_or_cut};
 
 /// What the lives of these orders show, as an auditor works it out: each order alone in its partition's places.
 fn told(partner: &str, orders: std::ops::Range<u32>) -> Vec<Told> {
@@ -64,6 +64,52 @@ async fn a_message_that_nobody_will_send_is_missing_and_no_other() {
         let found = reconcile(&bed.store, &told).await.unwrap();
         assert_eq!(found, Reconciled { pending: 3, ..Reconciled::default() }, "nothing is due to an endpoint that is gone");
         bed.endpoints.delete("north", late).await.unwrap();
+    })
+    .await;
+}
+
+/// The other way round: all there are, once, in pages of any size.
+#[tokio::test]
+async fn what_is_kept_is_listed_to_its_end() {
+    each("kept", async |bed| {
+        bed.endpoint("north", &[]).await;
+        bed.endpoint("north", &["order.held"]).await;
+        for number in 0..3 {
+            (0..STEPS).flat_map(|nth| life("north", number, nth, NOW)).for_each(|event| bed.append(&event));
+        }
+        bed.read().await;
+        for limit in [1, 5, 1000] {
+            let (mut last, mut keys) = (None, std::collections::BTreeSet::new());
+            let mut count = 0;
+            loop {
+                let page = kept_after(&bed.store, last.as_ref(), limit).await.unwrap();
+                let Some(end) = page.last().cloned() else { break };
+                assert!(page.iter().all(|kept| kept.partner == "north"));
+                count += page.len();
+                keys.extend(page.into_iter().map(|kept| (kept.endpoint_id, kept.event_id)));
+                last = Some(end);
+            }
+            assert_eq!((count, keys.len()), (3 * STEPS + 3, 3 * STEPS + 3), "pages of {limit}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_very_much_that_does_not_arrive_the_oldest_is_told_and_that_there_is_more() {
+    each("much-undelivered", async |bed| {
+        const PARK: &str = "INSERT INTO webhook_parked (order_id, log_partition, log_offset, reason, parked_at, skipped) \
+            VALUES ($1, 0, $2, 'unknown', $2, 0)";
+        let mut transaction = bed.store.begin().await.unwrap();
+        for number in (0..1000_i64).rev() {
+            transaction.execute(PARK, [Uuid::from_u128(number.unsigned_abs().into()).into(), number.into()]).await.unwrap();
+        }
+        transaction.commit().await.unwrap();
+        let (found, cut) = undelivered_or_cut(&bed.store, bed.now(), LATE_MS).await.unwrap();
+        assert_eq!((found.len(), found[0].since, cut), (1000, 0, false));
+        execute(&bed, PARK, vec![Uuid::from_u128(5000).into(), 5000.into()]).await;
+        let (found, cut) = undelivered_or_cut(&bed.store, bed.now(), LATE_MS).await.unwrap();
+        assert_eq!((found.len(), found[999].since, cut), (1000, 999, true));
     })
     .await;
 }

@@ -62,14 +62,15 @@ impl FromRequestParts<Gateway> for EndpointId {
     }
 }
 
-/// An endpoint's secret, this once.
+/// An endpoint's secret.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Revealed {
     /// The endpoint.
     #[serde(flatten)]
     endpoint: atelier_webhooks::Endpoint,
-    /// `whsec_…`: verify messages with it. It is not shown again.
-    secret: String,
+    /// `whsec_…`: verify messages with it. Keep it, it is not shown again; but for a repetition of the request that made
+    /// the endpoint, under its `Idempotency-Key` and within an hour. Null in a later one: rotate for another.
+    secret: Option<String>,
 }
 
 /// What an address that takes a body can answer besides; for the document.
@@ -79,6 +80,9 @@ pub(crate) enum Bodied {
     /// Not JSON.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(Problem),
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Slow(Problem),
     /// The body is too large.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
@@ -88,8 +92,8 @@ pub(crate) enum Bodied {
 }
 
 /// An answer that nothing on the way may keep: there is a secret in it.
-fn revealed(status: StatusCode, endpoint: atelier_webhooks::Endpoint, secret: &Secret) -> Response {
-    let body = Revealed { endpoint, secret: secret.reveal() };
+fn revealed(status: StatusCode, endpoint: atelier_webhooks::Endpoint, secret: Option<&Secret>) -> Response {
+    let body = Revealed { endpoint, secret: secret.map(Secret::reveal) };
     (status, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))], axum::Json(body)).into_response()
 }
 
@@ -100,6 +104,10 @@ fn refusal(refused: Refused) -> Refusal {
             Refusal::new(Code::UnknownEndpoint, "There is no such endpoint or message. `GET /partner/v1/webhooks` lists yours.")
         }
         Refused::Field { field, message, fix } => Refusal::field(Code::Invalid, field, message, fix),
+        Refused::OtherRequest => {
+            let fix = "Send the first request again exactly, or another key.";
+            Refusal::field(Code::KeyReused, "Idempotency-Key", "was used before with another payload", fix)
+        }
         Refused::TooMany(most) => {
             Refusal::new(Code::TooManyEndpoints, format!("You have {most} endpoints, which is the most. Delete one first."))
         }
@@ -108,8 +116,8 @@ fn refusal(refused: Refused) -> Refusal {
         }
         Refused::BadCursor => Refusal::field(Code::Invalid, "cursor", "was not given out by this list", "Start again without one."),
         Refused::Busy => Refusal::new(Code::Busy, "Too many endpoints are being tried just now. Try again in a moment.").retry_after_s(5),
-        Refused::Store(error) => {
-            tracing::error!(%error, "the webhooks' store did not answer");
+        Refused::Log(_) | Refused::Store(_) => {
+            tracing::error!(error = %refused, "the webhooks' store or the log did not answer");
             Refusal::new(Code::Unavailable, "Webhooks cannot be managed just now. Messages are safe; ask again in a moment.")
                 .retry_after_s(2)
         }

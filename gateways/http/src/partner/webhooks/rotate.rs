@@ -26,7 +26,9 @@ pub(crate) struct Rotation {
 
 /// Change the secret of an endpoint
 ///
-/// The new one is in this answer and is not shown again.
+/// The new one is in this answer and is not shown again. Where an older secret is being signed with already, it goes on to
+/// be until it was to end, or `overlap_s` says sooner, and the one in between ends: so a call whose answer was lost can be
+/// repeated.
 #[utoipa::path(
     post, path = "/partner/v1/webhooks/{id}/rotate", operation_id = "partner_webhooks_rotate", tag = TAG, security(("partner" = [])),
     params(EndpointPath), request_body = Option<Rotation>,
@@ -45,5 +47,5 @@ pub(crate) async fn rotate(
     JsonOrNothing(body): JsonOrNothing<Rotation>,
 ) -> Result<Response, Refusal> {
     let (endpoint, secret) = gateway.app.webhooks.rotate(&account(&caller), id, body.overlap_s).await.map_err(refusal)?;
-    Ok(revealed(StatusCode::OK, endpoint, &secret))
+    Ok(revealed(StatusCode::OK, endpoint, Some(&secret)))
 }

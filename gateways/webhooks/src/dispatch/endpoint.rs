@@ -1,0 +1,98 @@
+//! What an endpoint's row says, and keeping up with it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use atelier_store::{Columns, Row, Select, Transaction, Value};
+use uuid::Uuid;
+
+use super::{Dispatcher, FIRST, Finished};
+use crate::decide::Circuit;
+use crate::{Error, Secret};
+
+/// Endpoints looked up by one statement.
+const LOOKED_UP: usize = 200;
+
+/// Where messages go, and whether. Its partner, or somebody of the house, may change that at any time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    pub(super) partner: String,
+    pub(super) enabled: bool,
+    pub(super) url: String,
+    pub(super) secrets: Vec<Secret>,
+    pub(super) epoch: i64,
+}
+
+/// A row. The circuit and the last success are what the holder of the lease has written.
+pub(super) struct Found {
+    pub(super) endpoint_id: Uuid,
+    pub(super) endpoint: Endpoint,
+    pub(super) circuit: Circuit,
+    pub(super) succeeded_at: i64,
+    pub(super) leased: bool,
+}
+
+impl Found {
+    /// The rows for which this holds.
+    pub(super) fn select<const N: usize>(condition: &'static str, values: [Value; N]) -> Select {
+        const COLUMNS: &str = "SELECT endpoint_id, partner, enabled, url, secret, old_secret, old_until, epoch, failures, failing_since, \
+            open_until, opened, paused_until, last_success_at, lease FROM webhook_endpoints WHERE ";
+        Select::text(COLUMNS).push(condition, values)
+    }
+
+    pub(super) fn read(row: &Row, now: i64) -> Result<Self, Error> {
+        let mut columns = Columns::of(row);
+        let endpoint_id = columns.id()?;
+        let (partner, enabled, url) = (columns.text()?, columns.flag()?, columns.text()?);
+        let mut secrets = vec![stored(&columns.text()?)?];
+        if let (Some(old), Some(until)) = (columns.optional_text()?, columns.optional_int()?)
+            && until > now
+        {
+            secrets.push(stored(&old)?);
+        }
+        let endpoint = Endpoint { partner, enabled, url, secrets, epoch: columns.int()? };
+        let circuit = Circuit {
+            failures: columns.int()?,
+            failing_since: columns.optional_int()?,
+            open_until: columns.optional_int()?,
+            opened: columns.int()?,
+            paused_until: columns.optional_int()?,
+        };
+        let succeeded_at = columns.optional_int()?.unwrap_or(0);
+        Ok(Self { endpoint_id, endpoint, circuit, succeeded_at, leased: columns.optional_text()?.is_some() })
+    }
+}
+
+fn stored(text: &str) -> Result<Secret, Error> {
+    Secret::parse(text).map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")).into())
+}
+
+impl Dispatcher {
+    /// Reads the rows of the lanes that this turn is about. One whose endpoint is gone goes, too; one of another
+    /// epoch begins anew, whatever failed there before.
+    pub(super) async fn learn(&mut self, transaction: &mut Transaction, finished: &[Finished], now: i64) -> Result<(), Error> {
+        let settled: BTreeSet<Uuid> = finished.iter().map(|finished| finished.key.endpoint_id).collect();
+        let about = self.lanes.iter().filter(|(id, lane)| lane.look_at <= now || settled.contains(id)).map(|(id, _)| *id);
+        let about: Vec<Uuid> = about.collect();
+        let mut found = HashMap::with_capacity(about.len());
+        for ids in about.chunks(LOOKED_UP) {
+            let ids = ids.iter().map(|id| (*id).into()).collect();
+            for row in Found::select("1 = 1", []).any_of(" AND endpoint_id IN", ids).all_in(transaction).await? {
+                let Found { endpoint_id, endpoint, .. } = Found::read(&row, now)?;
+                found.insert(endpoint_id, endpoint);
+            }
+        }
+        for endpoint_id in about {
+            let Some(endpoint) = found.remove(&endpoint_id) else {
+                self.lanes.remove(&endpoint_id);
+                continue;
+            };
+            if let Some(lane) = self.lanes.get_mut(&endpoint_id) {
+                if endpoint.epoch != lane.endpoint.epoch {
+                    (lane.circuit, lane.limit) = (Circuit::default(), FIRST);
+                }
+                lane.endpoint = endpoint;
+            }
+        }
+        Ok(())
+    }
+}
