@@ -114,7 +114,7 @@ impl Queries {
             found.extend(of_behind(&besides.behind));
         }
         if filter.asks_for(Cause::NoEngine) {
-            found.extend(silent::unsaid(&self.store, besides).await?);
+            found.extend(silent::unsaid(&self.store, besides, filter, after, limit).await?);
         }
         if filter.asks_for(Cause::UnknownParcel) {
             found.extend(of_parcels(&besides.parcels, role));

@@ -12,19 +12,20 @@
 use std::time::Duration;
 
 use atelier_schemas::TimeMs;
-use atelier_store::{Columns, Select};
+use atelier_store::{Columns, Select, Value};
+use uuid::Uuid;
 
 use super::Cause;
 use super::derived::{Found, derived};
 use super::row::{ORDERS, OrderRow};
-use super::view::{Gap, LastEvent};
+use super::view::{Gap, GapFilter, LastEvent};
 use crate::page::Cursor;
 use crate::queue::work;
 use crate::show::rfc3339;
 use crate::{Error, Model, Store};
 
-/// Orders that are looked at: those due first.
-const LIMIT: i64 = 1000;
+/// Orders that are looked at in one go: those due first.
+const ORDERS_AT_ONCE: i64 = 1000;
 /// Beside the limit for records, because what an engine wrote at the deadline may be missing here for that long.
 const TIMES: u32 = 2;
 
@@ -32,19 +33,47 @@ const SILENT: &str = " AND due_at > (SELECT p.last_at FROM gap_partitions p WHER
     AND NOT EXISTS (SELECT 1 FROM outcome_partitions p WHERE p.log_partition = gap_orders.log_partition AND p.last_at >= due_at + ?) \
     AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.record_key = gap_orders.order_id)";
 
-/// Each order as a gap, which opened when the engine had been silent for too long.
-pub(super) async fn unsaid(store: &Store, look: &Found) -> Result<Vec<(Cursor, Gap)>, Error> {
+/// Each order as a gap, which opened when the engine had been silent for too long: those the filter lets through and that
+/// come behind `after` in the order of the list, more than `wanted` of them where there are.
+pub(super) async fn unsaid(
+    store: &Store,
+    look: &Found,
+    filter: &GapFilter,
+    after: Option<Cursor>,
+    wanted: usize,
+) -> Result<Vec<(Cursor, Gap)>, Error> {
     let grace = grace(look.limit);
-    let select = narrowed(Select::from(&ORDERS, "1 = 1"), look, grace);
-    let rows = select.push(" ORDER BY due_at, order_id LIMIT ?", [LIMIT.into()]).all(store.db()).await?;
-    let mut found = Vec::new();
-    for row in &rows {
-        let row = OrderRow::read(row)?;
-        let due = row.due_at.unwrap_or_default();
-        let gap = gap(row, due, due.saturating_add(grace));
-        found.push((Cursor { rank: due.saturating_add(grace), id: gap.gap_id }, gap));
+    let mut found: Vec<(Cursor, Gap)> = Vec::new();
+    let mut read: Option<(TimeMs, Uuid)> = None;
+    loop {
+        let mut select = narrowed(Select::from(&ORDERS, "1 = 1"), look, grace)
+            .when(" AND order_id = ?", filter.order.map(Value::from))
+            .when(" AND status = ?", filter.status.map(|status| status.as_str().into()))
+            .when(" AND channel = ?", filter.channel.map(|channel| channel.as_str().into()))
+            .when(" AND holder = ?", filter.holder.as_deref().map(Value::from))
+            .when(" AND due_at < ?", filter.opened_before.map(|before| before.saturating_sub(grace).into()))
+            .when(" AND due_at >= ?", after.map(|after| after.rank.saturating_sub(grace).into()));
+        if let Some((due, id)) = read {
+            select = select.push(" AND (due_at, order_id) > (?, ?)", [due.into(), id.into()]);
+        }
+        let rows = select.push(" ORDER BY due_at, order_id LIMIT ?", [ORDERS_AT_ONCE.into()]).all(store.db()).await?;
+        let all = rows.len() < ORDERS_AT_ONCE as usize;
+        for row in &rows {
+            let row = OrderRow::read(row)?;
+            let due = row.due_at.unwrap_or_default();
+            read = Some((due, row.order_id));
+            let gap = gap(row, due, due.saturating_add(grace));
+            let key = Cursor { rank: due.saturating_add(grace), id: gap.gap_id };
+            if after.is_none_or(|after| (key.rank, key.id) > (after.rank, after.id)) {
+                found.push((key, gap));
+            }
+        }
+        // Among orders due at the same time the list goes by the ids of the gaps, so all of them are read before one is given out.
+        let enough = found.get(wanted).zip(read).is_some_and(|((key, _), (due, _))| key.rank < due.saturating_add(grace));
+        if all || enough {
+            return Ok(found);
+        }
     }
-    Ok(found)
 }
 
 /// How many orders that is, all of them.

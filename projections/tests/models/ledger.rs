@@ -342,6 +342,48 @@ async fn a_deadline_that_nobody_writes_down_is_a_gap_until_somebody_does() {
     }
 }
 
+/// More than any part of a list holds, most of them due at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_of_a_dead_engine_are_listed_to_their_end_however_many_they_are() {
+    const ORDERS: u32 = 1200;
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let mut due = 0;
+        for number in 0..ORDERS {
+            let mut first = to_the_works(number, &mut Order::new(number)).remove(0);
+            due = crate::script::START_MS + 10_000_000 + i64::from(number / 1100);
+            first.after.due = Some(due);
+            append(&log, &first).await;
+        }
+        run_through(&store, &log).await;
+        let queries = store.queries();
+        let look = Found { now: due + GRACE_MS + 1, limit: LIMIT, ..Found::default() };
+        let (mut listed, mut filter) = (Vec::new(), GapFilter { limit: Some(200), ..of_engine() });
+        loop {
+            let page = queries.gaps(&filter, "admin", &look).await.unwrap();
+            listed.extend(page.items);
+            filter.cursor = page.next;
+            if filter.cursor.is_none() {
+                break;
+            }
+        }
+        assert!(listed.is_sorted_by_key(|gap| (&gap.opened_at, gap.gap_id)), "{}", bed.name);
+        assert_eq!(listed.iter().map(|gap| gap.order_id.clone()).collect::<BTreeSet<_>>().len(), ORDERS as usize, "{}", bed.name);
+        assert_eq!((listed.len() as u32, queries.open_gaps(&look).await.unwrap()[&Cause::NoEngine]), (ORDERS, ORDERS.into()));
+        // A filter finds the last one, too.
+        let last: Uuid = listed.last().unwrap().order_id.as_ref().unwrap().parse().unwrap();
+        let of_one = GapFilter { order: Some(last), ..of_engine() };
+        assert_eq!(queries.gaps(&of_one, "admin", &look).await.unwrap().items, listed[listed.len() - 1..]);
+        let later = GapFilter { channel: Some(Channel::Partner), ..of_engine() };
+        assert_eq!(paged(&queries, &later, &look).await.len(), (ORDERS / 3) as usize, "{}", bed.name);
+        let early = GapFilter { opened_before: Some(due + GRACE_MS), ..of_engine() };
+        assert_eq!(paged(&queries, &early, &look).await.len(), 1100, "{}", bed.name);
+        let of_nobody = GapFilter { holder: Some("vera".into()), ..of_engine() };
+        assert_eq!(paged(&queries, &of_nobody, &look).await, []);
+    }
+}
+
 /// An engine that wrote anything later was there: a policy put in force since gives the order longer.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_writes_and_says_nothing_of_the_order_has_its_reasons() {
