@@ -13,7 +13,14 @@ const FILE: &str = "atelier.lock";
 
 /// Held as long as it lives.
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is being started has a copy until it is another program, and holds on.
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -35,7 +42,7 @@ impl Lock {
                 if let Err(error) = written {
                     tracing::warn!(%error, "the lock file of the log cannot name this process");
                 }
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => Err(Error::InUse(held_by(dir, &mut file))),
             Err(TryLockError::Error(error)) => {
@@ -71,5 +78,22 @@ pub(super) fn no_right(dir: &Path, error: &std::io::Error) -> Error {
         )),
         ErrorKind::StorageFull => Error::Full(format!("{} has no room for a log", dir.display())),
         _ => Error::Unavailable(format!("{} cannot be used for the log: {error}", dir.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a child has between being forked and being another program.
+    #[test]
+    fn a_copy_somebody_still_has_does_not_hold_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let lock = Lock::take(dir.path()).expect("nobody has it");
+        let copy = lock.file.try_clone().expect("a copy");
+        assert!(matches!(Lock::take(dir.path()), Err(Error::InUse(_))));
+        drop(lock);
+        drop(Lock::take(dir.path()).expect("it was let go"));
+        drop(copy);
     }
 }

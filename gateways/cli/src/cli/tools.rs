@@ -15,7 +15,7 @@ pub(crate) struct AuditArgs {
     /// Machine-readable
     #[arg(long)]
     pub(crate) json: bool,
-    /// Seconds to wait for the read models to catch up with the log
+    /// Seconds to wait for the read models, and again for webhooks, to catch up with the log
     #[arg(long, default_value_t = 10, value_name = "S")]
     pub(crate) settle_s: u64,
     /// Keep what was audited in this folder; the next run with it goes on from there
@@ -24,7 +24,7 @@ pub(crate) struct AuditArgs {
     /// Audit nothing new: only look whether the events that this state has seen are still what they were
     #[arg(long, value_name = "STATE", conflicts_with_all = ["state", "every", "log_only"])]
     pub(crate) verify: Option<PathBuf>,
-    /// Leave the read models out; their store is not opened
+    /// Leave the read models and webhooks out; their stores are not opened
     #[arg(long)]
     pub(crate) log_only: bool,
     /// Audit again and again with this pause (30s, 5m, 1h), until told to stop

@@ -41,7 +41,9 @@ pub(crate) struct Resent {
 
 /// Send messages again
 ///
-/// Under the same ids, each order's from the first of them on.
+/// Under the same ids, of an order one after the other; what is pending anyway is sent now, also where nothing was
+/// sent for a while because the endpoint failed. Old messages so come after newer ones: go by `sequence`. While one of
+/// them does not arrive, its order's later ones wait behind it.
 #[utoipa::path(
     post, path = "/partner/v1/webhooks/{id}/resend", operation_id = "partner_webhooks_resend", tag = TAG, security(("partner" = [])),
     params(EndpointPath), request_body = Again,
