@@ -11,6 +11,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::Error;
 
+/// Where librdkafka tells that a connection broke, or could not be made.
+const BROKEN: &str = "FAIL";
+
 /// Remembers what went wrong with the connections of one client.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -20,8 +23,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// librdkafka's own log. A broker that is away is told through errors too, so that is not repeated here.
+    /// librdkafka's own log. A broker that is away is told through errors too, so that is not repeated here. A
+    /// connection that breaks with one request under way is not told as an error, nor is one that breaks like the last
+    /// within 30 s (`rd_kafka_broker_conn_closed`, `rd_kafka_broker_set_error`): only a line for debugging the brokers
+    /// tells of each.
     pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == BROKEN {
+            self.disturbed.store(true, Ordering::Release);
+        }
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert

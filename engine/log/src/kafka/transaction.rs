@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use atelier_schemas::Topic;
 use rdkafka::TopicPartitionList;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::DeliveryResult;
@@ -79,7 +80,10 @@ impl Producer {
             // The commit speaks for its records; a report for each would cost more than writing it.
             .set("delivery.report.only.error", "true")
             .set("queue.buffering.max.messages", WAITING_RECORDS.to_string())
-            .set("queue.buffering.max.kbytes", WAITING_KIB.to_string());
+            .set("queue.buffering.max.kbytes", WAITING_KIB.to_string())
+            // The one thing that tells of every connection that breaks; see `Watch::log`.
+            .set("debug", "broker")
+            .set_log_level(RDKafkaLogLevel::Debug);
         Ok(Self { client: create(&client, Context { watch: Watch::default() })? })
     }
 
@@ -89,8 +93,9 @@ impl Producer {
         self.client.init_transactions(limit).map_err(|error| Failure::from(&error))
     }
 
-    /// Whether the connection was disturbed since the last call. A request that was sent before may still
-    /// lie somewhere and arrive later; a producer opened anew has another epoch, for which it does not count.
+    /// Whether a connection was disturbed since the last call. A request that was sent before may still
+    /// lie somewhere and arrive later; a producer opened anew has another epoch, for which it does not count. An
+    /// EndTxn that came late under the same epoch would commit what of the next transaction is written by then.
     pub(super) fn take_disturbed(&self) -> bool {
         self.client.context().watch.take_disturbed()
     }
