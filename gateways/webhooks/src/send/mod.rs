@@ -34,8 +34,9 @@ const READ_MAX: usize = 64 * 1024;
 const KEPT_MAX: usize = 4 * 1024;
 /// A connection that rests so long is closed.
 const IDLE: Duration = Duration::from_secs(30);
-/// Connections that rest, per host.
-const IDLE_MAX: usize = 8;
+/// Connections that rest, per host: as many as eight endpoints there have under way. With fewer, each message of a
+/// busy host would open a connection and close it.
+const IDLE_MAX: usize = 64;
 
 /// A message on its way.
 #[derive(Clone, Debug)]
