@@ -19,18 +19,22 @@ const LIMIT: f64 = 10.0;
 const TIMES: f64 = 10.0;
 const SHOP_RATE: f64 = 40.0;
 /// So many others, each within its limit, so that none of its orders is refused.
-const NEIGHBOURS: usize = 4;
-const PARTNER_RATE: f64 = 5.0;
+const NEIGHBOURS: usize = 8;
+const PARTNER_RATE: f64 = 3.0;
 const CONNECTIONS: usize = 4;
 /// Until then the loud partner uses its burst up; nothing is measured.
 const LEAD: Duration = Duration::from_secs(3);
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// In a block of so many seconds five neighbours' orders take longer than their 99th percentile, and ten of the shop's.
+/// In a block of so many seconds six of the neighbours' orders take longer than their 99th percentile, and ten of the shop's.
 const SHORTEST_S: f64 = 25.0;
 const SHOP_BODY: &str =
     r#"{"customer":{"name":"Jane Roe","email":"jane.roe@example.org"},"item":{"material":"silver-925","quantity":1,"finish":"polished"}}"#;
-/// `solid ring` in base64: a file that is quickly found to be none.
-const FILE: &str = "c29saWQgcmluZwo=";
+/// A tetrahedron of 10 mm, binary STL in base64: it is priced in no time.
+const FILE: &str = "\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIEEAAAAAAAAgQQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACBBAAAA\
+    AAAAAAAAAAAAAAAAAAAAIEEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAgQQAAAAAAACBBAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    AgQQAAAAAAAAAAAAAAAAAAIEEAAAAAAAAAAAAAAAAAACBBAAA=";
 
 pub(super) fn run(settings: &Settings, report: &mut Report) -> Outcome<()> {
     let house = House::start()?;
