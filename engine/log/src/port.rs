@@ -169,7 +169,8 @@ pub enum Polled {
     Assigned(Vec<Partition>),
     /// These are no longer ours. Forget their state.
     Revoked(Vec<Partition>),
-    /// Commands, in order within each partition, at most as many as asked for.
+    /// Commands, in order within each partition, at most as many as asked for. Whoever lost a partition and has not been
+    /// told yet may be handed some of it, too; what it decides on them is refused.
     Commands(Vec<CommandRecord>),
     /// Nothing within the time.
     Idle,
