@@ -197,3 +197,29 @@ impl Producer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Not an error to librdkafka: the broker is there again. What was under way may still arrive.
+    #[test]
+    fn a_connection_that_breaks_and_is_made_again_at_once_is_noticed() {
+        let cluster = MockCluster::new(1).expect("a cluster");
+        let config = Config { brokers: cluster.bootstrap_servers(), ..Config::default() };
+        let producer = Producer::new(&config, "engine", 0).expect("a producer");
+        producer.open(PATIENCE).unwrap_or_else(|failure| panic!("{}", failure.text));
+        producer.take_disturbed();
+        cluster.broker_down(1).expect("its connections are closed");
+        cluster.broker_up(1).expect("it takes new ones");
+        let deadline = Instant::now() + PATIENCE;
+        while !producer.take_disturbed() {
+            assert!(Instant::now() < deadline, "a late EndTxn would commit a part of the next transaction");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
