@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use atelier_store::{Columns, Error};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -44,6 +45,22 @@ impl Secret {
     /// `whsec_<base64>`, for its owner. Show it once.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(&self.0))
+    }
+
+    /// From the column it is kept in.
+    pub(crate) fn stored(text: &str) -> Result<Self, Error> {
+        Self::parse(text).map_err(|error| Error::Broken(format!("a stored secret: {error}")))
+    }
+
+    /// What to sign with now: from the columns `secret`, `old_secret` and `old_until`, which come next.
+    pub(crate) fn in_force(columns: &mut Columns<'_>, now: i64) -> Result<Vec<Self>, Error> {
+        let mut secrets = vec![Self::stored(&columns.text()?)?];
+        if let (Some(old), Some(until)) = (columns.optional_text()?, columns.optional_int()?)
+            && until > now
+        {
+            secrets.push(Self::stored(&old)?);
+        }
+        Ok(secrets)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

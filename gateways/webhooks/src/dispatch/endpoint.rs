@@ -7,10 +7,8 @@ use uuid::Uuid;
 
 use super::{Dispatcher, FIRST, Finished};
 use crate::decide::Circuit;
+use crate::wanting::LOOKED_UP;
 use crate::{Error, Secret};
-
-/// Endpoints looked up by one statement.
-const LOOKED_UP: usize = 200;
 
 /// Where messages go, and whether. Its partner, or somebody of the house, may change that at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +41,7 @@ impl Found {
         let mut columns = Columns::of(row);
         let endpoint_id = columns.id()?;
         let (partner, enabled, url) = (columns.text()?, columns.flag()?, columns.text()?);
-        let mut secrets = vec![stored(&columns.text()?)?];
-        if let (Some(old), Some(until)) = (columns.optional_text()?, columns.optional_int()?)
-            && until > now
-        {
-            secrets.push(stored(&old)?);
-        }
+        let secrets = Secret::in_force(&mut columns, now)?;
         let endpoint = Endpoint { partner, enabled, url, secrets, epoch: columns.int()? };
         let circuit = Circuit {
             failures: columns.int()?,
@@ -60,10 +53,6 @@ impl Found {
         let succeeded_at = columns.optional_int()?.unwrap_or(0);
         Ok(Self { endpoint_id, endpoint, circuit, succeeded_at, leased: columns.optional_text()?.is_some() })
     }
-}
-
-fn stored(text: &str) -> Result<Secret, Error> {
-    Secret::parse(text).map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")).into())
 }
 
 impl Dispatcher {

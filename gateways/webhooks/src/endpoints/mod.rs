@@ -256,13 +256,7 @@ impl Endpoints {
         let select = select.push("partner = ? AND endpoint_id = ?", [partner.into(), id.into()]);
         let row = select.first(&self.store).await?.ok_or(Refused::Unknown)?;
         let mut columns = Columns::of(&row);
-        let (url, mut texts) = (columns.text()?, vec![columns.text()?]);
-        if let (Some(old), Some(until)) = (columns.optional_text()?, columns.optional_int()?)
-            && until > now
-        {
-            texts.push(old);
-        }
-        let secrets = texts.iter().map(|text| stored_secret(text)).collect::<Result<_, _>>()?;
+        let (url, secrets) = (columns.text()?, Secret::in_force(&mut columns, now)?);
         let data = TestData { event_id, endpoint_id: id };
         let body = TestMessage { event_type: TEST_TYPE.into(), timestamp: rfc3339(now), data };
         let body = Bytes::from(serde_json::to_vec(&body).expect("texts are JSON"));
@@ -354,10 +348,6 @@ async fn begin_anew(transaction: &mut Transaction, id: Uuid) -> Result<(), Refus
         paused_until = NULL, ready_at = CASE WHEN lease IS NULL THEN 0 ELSE ready_at END WHERE endpoint_id = $1";
     transaction.execute(ANEW, [id.into()]).await?;
     Ok(())
-}
-
-fn stored_secret(text: &str) -> Result<Secret, Refused> {
-    Secret::parse(text).map_err(|error| atelier_store::Error::Broken(format!("a stored secret: {error}")).into())
 }
 
 /// These offsets, or how far the log is read where that is more, as they stand in `events_from`.

@@ -57,7 +57,7 @@ impl Endpoints {
         }
         let now = (self.clock)();
         let shown = old_until.is_none() && now.saturating_sub(created_at) < SHOWN_AGAIN_MS;
-        let secret = if shown { Some(super::stored_secret(&secret)?) } else { None };
+        let secret = if shown { Some(Secret::stored(&secret)?) } else { None };
         let row = select_one(partner, id).first(&self.store).await?.ok_or(Refused::Unknown)?;
         Ok(Some(Made { endpoint: Endpoint::read(&row, now)?, secret, repeated: true }))
     }
