@@ -1,4 +1,4 @@
-//! How everything stands, for whoever has to explain what went wrong: the load of the machine, how far the groups are
+//! How everything stands, for whoever has to explain what went wrong: the load of the machine, how far the engines are
 //! behind, what does not move, and what every role said last.
 
 use std::fmt::Write as _;
@@ -7,22 +7,20 @@ use atelier_schemas::Topic;
 
 use crate::house::House;
 
-/// Groups, and what they work off.
-const GROUPS: [(&str, Topic); 2] = [("engine", Topic::Commands), ("pricing", Topic::PricingJobs)];
+/// Of the engines. What [`Log::committed`](atelier_log::Log::committed) tells is of commands, so the workers' is not here.
+const GROUP: &str = "engine";
 /// Lines of each role.
 const SAID: usize = 40;
 
 /// All of it, as text.
 pub(crate) fn of(house: &House) -> String {
     let mut text = format!("load of the machine: {}\n", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
-    for (group, topic) in GROUPS {
-        for partition in 0..house.log.partitions() {
-            let lag = match (house.log.committed(group, partition), house.log.end(topic, partition)) {
-                (Ok(committed), Ok(end)) => format!("at {committed} of {end}, {} to go", end.saturating_sub(committed)),
-                (Err(error), _) | (_, Err(error)) => error.to_string(),
-            };
-            let _ = writeln!(text, "group {group}, {topic} partition {partition}: {lag}");
-        }
+    for partition in 0..house.log.partitions() {
+        let lag = match (house.log.committed(GROUP, partition), house.log.end(Topic::Commands, partition)) {
+            (Ok(committed), Ok(end)) => format!("at {committed} of {end}, {} to go", end.saturating_sub(committed)),
+            (Err(error), _) | (_, Err(error)) => error.to_string(),
+        };
+        let _ = writeln!(text, "group {GROUP}, {} partition {partition}: {lag}", Topic::Commands);
     }
     match house.tool(&["gaps", "--limit", "50"]) {
         Ok(output) => {
