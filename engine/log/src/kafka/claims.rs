@@ -117,9 +117,10 @@ impl Claims {
     }
 }
 
-/// Drops a producer on a thread of its own: its threads take a tenth of a second to end.
-pub(super) fn discard(producer: Producer) {
-    if let Err(error) = std::thread::Builder::new().name("producer-end".into()).spawn(move || drop(producer)) {
-        tracing::debug!(%error, "a producer was dropped in place");
+/// Drops a client on a thread of its own: a producer's threads take a tenth of a second to end, and a member that cannot
+/// leave its group takes seconds.
+pub(super) fn discard<C: Send + 'static>(client: C) {
+    if let Err(error) = std::thread::Builder::new().name("client-end".into()).spawn(move || drop(client)) {
+        tracing::debug!(%error, "a client was dropped in place");
     }
 }

@@ -71,6 +71,12 @@ impl Config {
         config
     }
 
+    /// A member that has not been on its way into its group for so long starts over with a new client. By then the
+    /// group has given its share to others.
+    pub(super) fn apart_limit(&self) -> Duration {
+        3 * Duration::from_millis(self.session_timeout_ms.into())
+    }
+
     /// An idempotent producer.
     pub(super) fn producer(&self) -> ClientConfig {
         let mut config = self.common();
@@ -108,6 +114,8 @@ impl Config {
             // Members learn of a change of the group from the answer to a heartbeat.
             .set("heartbeat.interval.ms", (self.session_timeout_ms / 4).clamp(1, 500).to_string())
             .set("max.poll.interval.ms", "600000")
+            // Tells how a member stands to its group; see `Watch::statistics`.
+            .set("statistics.interval.ms", "1000")
             // Bounds a commit of offsets; the default is a minute.
             .set("socket.timeout.ms", "10000");
         config

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 
+use rdkafka::Statistics;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -20,6 +22,14 @@ pub(super) struct Watch {
     disturbed: AtomicBool,
     fatal: AtomicBool,
     last: Mutex<Option<String>>,
+    /// Since when a member of a group has not even been on its way into it, and where it stands.
+    apart: Mutex<Option<(Instant, String)>>,
+}
+
+/// Where a member stands that waits for nobody but its own client: without a coordinator, or with one and yet not asking
+/// it to be let in.
+fn standing_apart(state: &str, join_state: &str) -> bool {
+    state != "up" || matches!(join_state, "init" | "wait-metadata")
 }
 
 impl Watch {
@@ -69,6 +79,27 @@ impl Watch {
         self.disturbed.swap(false, Ordering::AcqRel)
     }
 
+    /// What the client tells about itself every second where that was asked for.
+    pub(super) fn statistics(&self, statistics: &Statistics) {
+        let Some(group) = &statistics.cgrp else { return };
+        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        if standing_apart(&group.state, &group.join_state) {
+            let since = apart.take().map_or_else(Instant::now, |(since, _)| since);
+            *apart = Some((since, format!("{}, {}", group.state, group.join_state)));
+        } else {
+            *apart = None;
+        }
+    }
+
+    /// Where the member has stood apart for longer than `limit`.
+    ///
+    /// A client whose coordinator changes while brokers come and go may never find it again, whatever the brokers say
+    /// (seen with librdkafka 2.12.1; a client made anew finds it at once).
+    pub(super) fn apart_for(&self, limit: Duration) -> Option<String> {
+        let apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        apart.as_ref().filter(|(since, _)| since.elapsed() > limit).map(|(_, standing)| standing.clone())
+    }
+
     /// Whether the client is beyond repair.
     pub(super) fn is_fatal(&self) -> bool {
         self.fatal.load(Ordering::Acquire)
@@ -92,7 +123,9 @@ macro_rules! watched {
                 self.watch.error(&error, reason);
             }
 
-            fn stats(&self, _: rdkafka::Statistics) {}
+            fn stats(&self, statistics: rdkafka::Statistics) {
+                self.watch.statistics(&statistics);
+            }
         }
     };
 }

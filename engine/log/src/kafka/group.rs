@@ -80,6 +80,7 @@ pub(super) struct Group {
     /// Name of a topic for which an offset says nothing; see [`Group::confirms`].
     genesis: String,
     name: String,
+    apart_limit: Duration,
 }
 
 impl Group {
@@ -97,7 +98,7 @@ impl Group {
         client
             .subscribe(&[&commands])
             .map_err(|error| unavailable(&format!("{name} cannot join the group {}", membership.group), &error))?;
-        Ok(Self { client, commands, genesis: config.genesis_topic(), name })
+        Ok(Self { client, commands, genesis: config.genesis_topic(), name, apart_limit: config.apart_limit() })
     }
 
     /// What the polls since the last call have brought.
@@ -202,6 +203,12 @@ impl Group {
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::PollExceeded) => None,
             _ => Some(Failure::Error(unavailable(&format!("{commands} cannot be read"), error))),
         }
+    }
+
+    /// Why this member has to start over although nothing has failed: it does not get into its group.
+    pub(super) fn apart(&self) -> Option<String> {
+        let standing = self.client.context().watch.apart_for(self.apart_limit)?;
+        Some(format!("{} has not found the way into its group for {} s ({standing})", self.name, self.apart_limit.as_secs_f32()))
     }
 
     /// This worker as messages name it.

@@ -222,7 +222,8 @@ impl Owner {
     /// Starts over with a new member, because the old one can do nothing more.
     fn rejoin(&mut self) -> Result<(), Error> {
         self.give_up();
-        self.group = Group::join(&self.config, &self.membership)?;
+        let group = Group::join(&self.config, &self.membership)?;
+        discard(std::mem::replace(&mut self.group, group));
         Ok(())
     }
 
@@ -304,6 +305,13 @@ impl crate::Owner for Owner {
                 return Err(Error::InUse(reason.clone()));
             }
             self.follow();
+            if self.disputed.is_none()
+                && let Some(reason) = self.group.apart()
+            {
+                tracing::warn!("{reason}; it starts over with a new client");
+                self.rejoin()?;
+                self.failure = Some(Error::Unavailable(reason));
+            }
             if !self.revoked.is_empty() {
                 return Ok(Polled::Revoked(std::mem::take(&mut self.revoked)));
             }

@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::claims::discard;
 use super::config::{Config, create};
 use super::context::{Watch, unavailable, watched};
 use super::record::record;
@@ -68,6 +69,7 @@ struct ClientSettings {
     client: rdkafka::ClientConfig,
     topic: Topic,
     name: String,
+    apart_limit: Duration,
 }
 
 impl ClientSettings {
@@ -83,24 +85,28 @@ impl Subscription {
         let mut client = config.member(group);
         // A group that never committed works off everything.
         client.set("auto.offset.reset", "earliest").set("queued.min.messages", "1000").set("queued.max.messages.kbytes", "16384");
-        let config = ClientSettings { client, topic, name: config.topic(topic) };
+        let config = ClientSettings { client, topic, name: config.topic(topic), apart_limit: config.apart_limit() };
         let client = config.join()?;
         Ok(Self { config, client, failure: None })
     }
 
-    fn failure_of(&mut self, error: &KafkaError) -> Option<Error> {
-        let name = &self.config.name;
-        if let Some((_, reason)) = self.client.client().fatal_error() {
-            let paused = self.client.context().share().paused;
-            match self.config.join() {
-                Ok(client) => {
-                    client.context().share().paused = paused;
-                    self.client = client;
-                }
-                Err(error) => return Some(error),
+    /// Starts over with a new client, because the old one can do nothing more.
+    fn join_again(&mut self, reason: &str) -> Error {
+        match self.config.join() {
+            Ok(client) => {
+                client.context().share().paused = self.client.context().share().paused;
+                discard(std::mem::replace(&mut self.client, client));
+                Error::Unavailable(format!("{}: the group is joined again: {reason}", self.config.name))
             }
-            return Some(Error::Unavailable(format!("{name}: the group was left and is joined again: {reason}")));
+            Err(error) => error,
         }
+    }
+
+    fn failure_of(&mut self, error: &KafkaError) -> Option<Error> {
+        if let Some((_, reason)) = self.client.client().fatal_error() {
+            return Some(self.join_again(&reason));
+        }
+        let name = &self.config.name;
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::PollExceeded) => None,
             _ => Some(unavailable(&format!("{name} cannot be read"), error)),
@@ -112,6 +118,11 @@ impl crate::Subscription for Subscription {
     fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, Error> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
+        }
+        if let Some(standing) = self.client.context().watch.apart_for(self.config.apart_limit) {
+            let reason = format!("no way into it was found for {} s ({standing})", self.config.apart_limit.as_secs_f32());
+            tracing::warn!(topic = self.config.name, "{reason}; a new client is made");
+            return Err(self.join_again(&reason));
         }
         let mut records = Vec::new();
         let mut wait = timeout;
@@ -160,5 +171,40 @@ impl crate::Subscription for Subscription {
             .add_partition_offset(name, partition as i32, Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX)))
             .and_then(|()| self.client.commit(&offsets, CommitMode::Sync))
             .map_err(|error| unavailable(&what, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::Subscription as _;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn until(what: &str, mut look: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !look() {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_finds_no_coordinator_starts_over_and_is_back_when_there_is_one() {
+        let cluster = MockCluster::new(1).expect("a cluster");
+        // The cluster waits three seconds for more members.
+        let config = Config { brokers: cluster.bootstrap_servers(), session_timeout_ms: 4000, ..Config::default() };
+        cluster.create_topic(&config.topic(Topic::PricingJobs), 1, 1).expect("a topic");
+        let mut member = Subscription::new(&config, Topic::PricingJobs, "pricing").expect("a member");
+        let poll = |member: &mut Subscription| member.poll(10, Duration::from_millis(50));
+        until("it has its share", || poll(&mut member).is_ok() && !member.client.context().share().partitions.is_empty());
+        cluster.broker_down(1).expect("it is away");
+        until("a new client is made", || matches!(poll(&mut member), Err(error) if error.to_string().contains("joined again")));
+        assert!(member.client.context().share().partitions.is_empty());
+        cluster.broker_up(1).expect("it is back");
+        until("it has its share again", || poll(&mut member).is_ok() && !member.client.context().share().partitions.is_empty());
     }
 }
