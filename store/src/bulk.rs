@@ -5,17 +5,20 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 
 use crate::dialect::Dialect;
-use crate::sizes::{SIZES, Statements, largest, places};
+use crate::sizes::{Statements, places};
 use crate::{Error, Transaction, Value};
 
+/// Rows per statement, largest first. 128 rows of 20 columns stay far below both databases' limit of parameters.
+const SIZES: [usize; 5] = [128, 32, 8, 2, 1];
+
 /// A statement that finds rows of values in the table `given`. It must not matter to it whether the rows come
-/// all at once or in several parts.
+/// all at once or in several parts, nor whether a row of `NULL`s is among them: parts are filled up with such.
 pub struct Bulk {
     columns: &'static [&'static str],
     statement: &'static str,
     /// Whether `given` is joined with a table.
     joins: bool,
-    texts: Statements,
+    texts: Statements<{ SIZES.len() }>,
 }
 
 impl Bulk {
@@ -32,15 +35,19 @@ impl Bulk {
         Self { columns, statement, joins: true, texts: Statements::new() }
     }
 
-    /// The text for as many of `rows` as fit into one statement, and how many these are.
-    fn text(&self, transaction: &Transaction, rows: usize) -> (&str, usize) {
+    /// Takes as many of `rows` as go into one statement, with as few rows of nothing as may be, and binds them.
+    fn part(&self, transaction: &Transaction, rows: &mut std::vec::IntoIter<Vec<Value>>) -> Query<'_, Any, AnyArguments<'_>> {
         let dialect = transaction.dialect;
-        let slot = if self.joins && dialect == Dialect::Postgres { largest(1) } else { largest(rows) };
+        let slot = if self.joins && dialect == Dialect::Postgres { SIZES.len() - 1 } else { fitting(rows.len()) };
+        let size = SIZES[slot];
         let text = self.texts.text(dialect, slot, || {
-            let values = places(dialect, SIZES[slot], self.columns.len());
+            let values = places(dialect, size, self.columns.len());
             format!("WITH given ({}) AS (VALUES {values}) {}", self.columns.join(", "), self.statement)
         });
-        (text, SIZES[slot])
+        let filling = size.saturating_sub(rows.len());
+        let nothing: Vec<Value> = rows.as_slice().first().into_iter().flatten().map(Value::nothing).collect();
+        let rows = rows.by_ref().take(size).chain(std::iter::repeat_n(nothing, filling));
+        rows.flatten().fold(sqlx::query(text), |query, value| value.bind(query))
     }
 
     /// Runs it and tells how many rows it changed.
@@ -50,8 +57,7 @@ impl Bulk {
     pub async fn execute(&self, transaction: &mut Transaction, rows: Vec<Vec<Value>>) -> Result<u64, Error> {
         let (mut rows, mut changed) = (rows.into_iter(), 0);
         while rows.len() > 0 {
-            let (text, size) = self.text(transaction, rows.len());
-            changed += bound(text, rows.by_ref().take(size)).execute(&mut *transaction.inner).await?.rows_affected();
+            changed += self.part(transaction, &mut rows).execute(&mut *transaction.inner).await?.rows_affected();
         }
         Ok(changed)
     }
@@ -63,15 +69,15 @@ impl Bulk {
     pub async fn read(&self, transaction: &mut Transaction, rows: Vec<Vec<Value>>) -> Result<Vec<AnyRow>, Error> {
         let (mut rows, mut found) = (rows.into_iter(), Vec::new());
         while rows.len() > 0 {
-            let (text, size) = self.text(transaction, rows.len());
-            found.extend(bound(text, rows.by_ref().take(size)).fetch_all(&mut *transaction.inner).await?);
+            found.extend(self.part(transaction, &mut rows).fetch_all(&mut *transaction.inner).await?);
         }
         Ok(found)
     }
 }
 
-fn bound<'q>(text: &'q str, rows: impl Iterator<Item = Vec<Value>>) -> Query<'q, Any, AnyArguments<'q>> {
-    rows.flatten().fold(sqlx::query(text), |query, value| value.bind(query))
+/// The smallest of [`SIZES`] that takes so many rows, unless less than half of it would be rows; then the next smaller one.
+fn fitting(rows: usize) -> usize {
+    SIZES.iter().position(|size| rows * 2 > *size).unwrap_or(SIZES.len() - 1)
 }
 
 #[cfg(test)]
@@ -84,13 +90,20 @@ mod tests {
         migrations: &[("rings/1", "CREATE TABLE rings (name TEXT NOT NULL PRIMARY KEY, weight_mg BIGINT)")],
         durability: Durability::Rebuilt,
     };
-    static ADD: Bulk = Bulk::new(&["name", "weight"], "INSERT INTO rings (name, weight_mg) SELECT name, weight FROM given");
+    static ADD: Bulk =
+        Bulk::new(&["name", "weight"], "INSERT INTO rings (name, weight_mg) SELECT name, weight FROM given WHERE name IS NOT NULL");
     static WEIGH: Bulk =
         Bulk::joining(&["name", "more"], "UPDATE rings SET weight_mg = weight_mg + more FROM given WHERE rings.name = given.name");
     static FIND: Bulk = Bulk::joining(&["name"], "SELECT rings.name, weight_mg FROM given JOIN rings ON rings.name = given.name");
 
-    /// Enough for every size of statement, some of them twice.
-    const COUNT: i64 = 64 + 2 * 8 + 3;
+    /// Enough for several sizes of statement, one of them not full.
+    const COUNT: i64 = 128 + 2 * 32 + 3;
+
+    #[test]
+    fn a_statement_is_at_least_half_full() {
+        let size = |rows| SIZES[fitting(rows)];
+        assert_eq!([1000, 65, 64, 17, 16, 5, 4, 2, 1].map(size), [128, 128, 32, 32, 8, 8, 2, 2, 1]);
+    }
 
     #[tokio::test]
     async fn every_row_is_met_once() {

@@ -85,8 +85,8 @@ impl Dialect {
                  PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864"
             }
             (Dialect::Sqlite, Use::Write, Durability::Kept) => {
-                "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8000; \
-                 PRAGMA journal_size_limit = 67108864"
+                "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32000; \
+                 PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864"
             }
             (Dialect::Sqlite, Use::Read, _) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = 1; PRAGMA cache_size = -8000",
             (Dialect::Postgres, Use::Write, Durability::Rebuilt) => {

@@ -43,11 +43,13 @@ impl Select {
 
     /// Appends `text (…)` with a place for each of `values`, as `… IN` wants it; a few hundred at most. None of
     /// them: a condition that never holds.
-    pub fn any_of(mut self, text: &'static str, values: Vec<Value>) -> Self {
-        if values.is_empty() {
+    pub fn any_of(mut self, text: &'static str, mut values: Vec<Value>) -> Self {
+        let Some(last) = values.last().cloned() else {
             self.text.push_str(" 1 = 0");
             return self;
-        }
+        };
+        // Each count would be another statement to prepare, and to push one out of those the connection keeps.
+        values.resize(values.len().next_power_of_two(), last);
         let first = self.values.len() + 1;
         let places: Vec<String> = (first..first + values.len()).map(|place| format!("${place}")).collect();
         self.text.push_str(&format!("{text} ({})", places.join(", ")));

@@ -24,8 +24,8 @@ pub struct Table {
     /// So many of the first columns are the key.
     keys: usize,
     conflict: Conflict,
-    upserts: Statements,
-    selects: Statements,
+    upserts: Statements<{ SIZES.len() }>,
+    selects: Statements<{ SIZES.len() }>,
 }
 
 impl Table {

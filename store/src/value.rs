@@ -17,6 +17,14 @@ pub enum Value {
 }
 
 impl Value {
+    /// `NULL` where this value stands.
+    pub(crate) fn nothing(&self) -> Self {
+        match self {
+            Value::Text(_) => Value::Text(None),
+            Value::Int(_) => Value::Int(None),
+        }
+    }
+
     pub(crate) fn bind<'q>(self, query: Query<'q, Any, AnyArguments<'q>>) -> Query<'q, Any, AnyArguments<'q>> {
         match self {
             Value::Text(text) => query.bind(text),
