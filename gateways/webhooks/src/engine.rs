@@ -1,20 +1,22 @@
 //! The role: reading, sending, housekeeping, each a task of its own.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atelier_log::Log;
 use atelier_store::Store;
 use tokio::sync::{Notify, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::dispatch::{Clock, Dispatcher, Finished, Limits, Start};
+use crate::dispatch::{Clock, Dispatcher, Limits};
 use crate::housekeeping::{COUNT_EVERY, PRUNE_EVERY, Retention, count_undelivered, prune, set_gauges};
 use crate::ingest::{Ingest, Ingested};
 use crate::send::Transport;
+use crate::sending::{Came, Sending};
 use crate::{Error, Metrics};
 
 /// How long the log may be silent before the reading task looks whether it should end.
@@ -142,45 +144,33 @@ async fn read(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<bool>) 
 
 async fn dispatch(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<bool>) {
     let random = Box::new(fastrand::f64);
+    let mut sending = Sending::new(parts.transport, parts.clock.clone(), parts.metrics.clone(), parts.limits);
     let mut dispatcher = Dispatcher::new(parts.store, parts.clock, random, parts.limits, parts.metrics.clone(), parts.name);
-    let mut under_way: JoinSet<Finished> = JoinSet::new();
     let mut end: Option<Instant> = None;
     let mut away = false;
     loop {
         if end.is_none() && *stop.borrow() {
             dispatcher.drain();
+            sending.withdraw_all();
             end = Some(Instant::now() + DRAIN);
         }
         if end.is_some_and(|end| dispatcher.is_idle() || Instant::now() >= end) {
             return;
         }
-        let (mut finished, mut broken) = (Vec::new(), false);
-        tokio::select! {
-            Some(done) = under_way.join_next() => broken |= !took(done, &mut finished),
-            () = woken.notify.notified() => {}
-            _ = stop.changed(), if end.is_none() => {}
-            () = tokio::time::sleep(TICK) => {}
-        }
-        // One transaction for all that has come back meanwhile.
-        while let Some(done) = under_way.try_join_next() {
-            broken |= !took(done, &mut finished);
+        if !sending.has_news() {
+            tokio::select! {
+                () = sending.heard() => {}
+                () = woken.notify.notified() => {}
+                _ = stop.changed(), if end.is_none() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
         }
         let news = std::mem::take(&mut *woken.endpoints.lock().unwrap_or_else(PoisonError::into_inner));
         dispatcher.wake(&news);
-        let turn = if broken {
-            Err(Error::Defect)
-        } else {
-            // What is under way is stopped before its lease runs out, also where the store neither answers nor breaks.
-            let turn = tokio::time::timeout(dispatcher.time_left(), dispatcher.turn(finished)).await.unwrap_or(Err(Error::Late));
-            if dispatcher.is_late() { turn.and(Err(Error::Late)) } else { turn }
-        };
-        match turn {
-            Ok(starts) => {
+        match turn(&mut dispatcher, &mut sending).await {
+            Ok(()) => {
                 if std::mem::take(&mut away) {
                     tracing::info!("webhooks are sent again");
-                }
-                for start in starts {
-                    under_way.spawn(send(parts.transport.clone(), start));
                 }
             }
             Err(error) => {
@@ -188,32 +178,35 @@ async fn dispatch(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<boo
                 if !std::mem::replace(&mut away, true) {
                     tracing::warn!(%error, "webhooks cannot reach their store; what was under way will be sent again");
                 }
-                under_way.abort_all();
+                sending.stop().await;
                 dispatcher.forget();
-                while under_way.join_next().await.is_some() {}
                 pause(&mut stop, AWAY).await;
             }
         }
     }
 }
 
-/// Whether an attempt came to an end at all.
-fn took(done: Result<Finished, tokio::task::JoinError>, finished: &mut Vec<Finished>) -> bool {
-    match done {
-        Ok(done) => {
-            finished.push(done);
-            true
+/// A turn of the dispatcher with what came since the last one, while sending goes on.
+async fn turn(dispatcher: &mut Dispatcher, sending: &mut Sending) -> Result<(), Error> {
+    let Came { finished, unsent } = sending.take()?;
+    dispatcher.take_back(&unsent);
+    // What is under way is stopped before its lease runs out, also where the store neither answers nor breaks.
+    let limit = dispatcher.time_left();
+    let starts = {
+        let mut turn = pin!(tokio::time::timeout(limit, dispatcher.turn(finished)));
+        loop {
+            tokio::select! {
+                done = &mut turn => break done.unwrap_or(Err(Error::Late))?,
+                () = sending.heard() => {}
+            }
         }
-        Err(error) => {
-            tracing::error!(%error, "an attempt ended by a defect");
-            false
-        }
+    };
+    if dispatcher.is_late() {
+        return Err(Error::Late);
     }
-}
-
-async fn send(transport: Arc<dyn Transport>, start: Start) -> Finished {
-    let Start { key, tries, epoch, message, .. } = start;
-    Finished { key, tries, epoch, attempt: transport.send(message).await }
+    dispatcher.take_changed().into_iter().for_each(|endpoint_id| sending.withdraw(endpoint_id));
+    sending.add(starts);
+    Ok(())
 }
 
 async fn keep_house(parts: Parts, mut stop: watch::Receiver<bool>) {

@@ -32,6 +32,7 @@ mod metrics;
 pub mod reconcile;
 mod secret;
 mod send;
+mod sending;
 pub mod signature;
 mod stamp;
 mod tables;

@@ -26,7 +26,8 @@ pub(super) struct Found {
     pub(super) endpoint: Endpoint,
     pub(super) circuit: Circuit,
     pub(super) succeeded_at: i64,
-    pub(super) leased: bool,
+    /// Who has it, or had it until `ready_at`.
+    pub(super) lease: Option<String>,
 }
 
 impl Found {
@@ -51,35 +52,43 @@ impl Found {
             paused_until: columns.optional_int()?,
         };
         let succeeded_at = columns.optional_int()?.unwrap_or(0);
-        Ok(Self { endpoint_id, endpoint, circuit, succeeded_at, leased: columns.optional_text()?.is_some() })
+        Ok(Self { endpoint_id, endpoint, circuit, succeeded_at, lease: columns.optional_text()? })
     }
 }
 
 impl Dispatcher {
-    /// Reads the rows of the lanes that this turn is about. One whose endpoint is gone goes, too; one of another
-    /// epoch begins anew, whatever failed there before.
-    pub(super) async fn learn(&mut self, transaction: &mut Transaction, finished: &[Finished], now: i64) -> Result<(), Error> {
+    /// Reads the rows of the lanes that this turn is about, or of all. One whose endpoint is gone goes, too; one of
+    /// another epoch begins anew, whatever failed there before.
+    pub(super) async fn learn(&mut self, transaction: &mut Transaction, finished: &[Finished], all: bool, now: i64) -> Result<(), Error> {
         let settled: BTreeSet<Uuid> = finished.iter().map(|finished| finished.key.endpoint_id).collect();
-        let about = self.lanes.iter().filter(|(id, lane)| lane.look_at <= now || settled.contains(id)).map(|(id, _)| *id);
-        let about: Vec<Uuid> = about.collect();
+        let most = self.window_max();
+        let about = self.lanes.iter().filter(|(id, lane)| all || settled.contains(id) || lane.wants(now, most) > 0);
+        let about: Vec<Uuid> = about.map(|(id, _)| *id).collect();
         let mut found = HashMap::with_capacity(about.len());
         for ids in about.chunks(LOOKED_UP) {
             let ids = ids.iter().map(|id| (*id).into()).collect();
             for row in Found::select("1 = 1", []).any_of(" AND endpoint_id IN", ids).all_in(transaction).await? {
-                let Found { endpoint_id, endpoint, .. } = Found::read(&row, now)?;
-                found.insert(endpoint_id, endpoint);
+                let Found { endpoint_id, endpoint, lease, .. } = Found::read(&row, now)?;
+                if lease.as_deref() == Some(self.token.as_str()) {
+                    found.insert(endpoint_id, endpoint);
+                }
             }
         }
         for endpoint_id in about {
             let Some(endpoint) = found.remove(&endpoint_id) else {
                 self.lanes.remove(&endpoint_id);
+                self.changed.insert(endpoint_id);
                 continue;
             };
             if let Some(lane) = self.lanes.get_mut(&endpoint_id) {
                 if endpoint.epoch != lane.endpoint.epoch {
-                    (lane.circuit, lane.limit) = (Circuit::default(), FIRST);
+                    (lane.circuit, lane.window) = (Circuit::default(), FIRST);
                 }
-                lane.endpoint = endpoint;
+                if endpoint != lane.endpoint {
+                    self.changed.insert(endpoint_id);
+                    lane.endpoint = endpoint;
+                    lane.look_at = i64::MIN;
+                }
             }
         }
         Ok(())

@@ -4,42 +4,58 @@ use atelier_store::{Bulk, Columns, Select, Transaction};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Dispatcher, Key, LOOK_MS, Lane, Start};
+use super::{AHEAD, AHEAD_IN_ALL, Dispatcher, Key, LOOK_MS, Lane, Start};
 use crate::Error;
 use crate::decide::Tries;
 use crate::send::Message;
 use crate::tables::NEVER;
 
 impl Lane {
-    /// Messages that may be under way now.
+    /// Messages that may be held now.
     fn room(&self, now: i64, most: usize) -> usize {
         let room = match self.circuit.open_until {
             _ if !self.endpoint.enabled => 0,
             Some(until) if until > now => 0,
             _ if self.circuit.failures > 0 => 1,
-            _ => self.limit,
+            _ => self.window,
         };
         room.min(most)
+    }
+
+    /// How many more are to be found now. None while more than half of the room is taken: not every answer is worth
+    /// a look.
+    pub(super) fn wants(&self, now: i64, most: usize) -> usize {
+        let room = self.room(now, most);
+        if self.look_at <= now && self.held.len() * 2 <= room { room - self.held.len() } else { 0 }
     }
 }
 
 impl Dispatcher {
-    /// What is due in the lanes that are to be looked at. Lanes with nothing under way and nothing due are let go.
+    /// Of an endpoint.
+    pub(super) fn window_max(&self) -> usize {
+        if self.draining { 0 } else { self.limits.per_endpoint.saturating_mul(AHEAD) }
+    }
+
+    /// What is due in the lanes that are to be looked at. Lanes with nothing held and nothing due are let go.
     pub(super) async fn look(&mut self, transaction: &mut Transaction, now: i64) -> Result<Vec<Start>, Error> {
-        let mut places = self.limits.in_flight.saturating_sub(self.in_flight());
-        let most = if self.draining { 0 } else { self.limits.per_endpoint };
+        let mut places = self.limits.in_flight.saturating_mul(AHEAD_IN_ALL).saturating_sub(self.held());
+        let (most, under_way) = (self.window_max(), self.limits.per_endpoint);
         let mut starts = Vec::new();
         let mut idle = Vec::new();
         for (endpoint_id, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.look_at <= now) {
-            let room = lane.room(now, most).saturating_sub(lane.in_flight.len()).min(places);
-            if room > 0 {
-                let found = due(transaction, *endpoint_id, lane, now, room).await?;
+            if std::mem::take(&mut lane.arrived) && lane.held.len() <= under_way {
+                // Nothing waited any more.
+                lane.window = lane.window.saturating_mul(2).min(most);
+            }
+            let wanted = lane.wants(now, most).min(places);
+            if wanted > 0 {
+                let found = due(transaction, *endpoint_id, lane, now, wanted).await?;
                 places -= found.len();
-                lane.in_flight.extend(found.iter().map(|start| start.key.order_id));
+                lane.held.extend(found.iter().map(|start| start.key.order_id));
                 starts.extend(found);
             }
             lane.look_at = now + LOOK_MS;
-            if lane.in_flight.is_empty() {
+            if lane.held.is_empty() {
                 let ready_at = match (lane.endpoint.enabled, next(transaction, *endpoint_id).await?) {
                     (true, Some(next)) => next.max(lane.circuit.open_until.unwrap_or(0)),
                     _ => NEVER,
@@ -62,21 +78,21 @@ impl Dispatcher {
     }
 }
 
-/// The heads that are due and whose orders are not under way, at most `room`.
-async fn due(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, now: i64, room: usize) -> Result<Vec<Start>, Error> {
+/// The heads that are due and whose orders are not held, at most `wanted`.
+async fn due(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, now: i64, wanted: usize) -> Result<Vec<Start>, Error> {
     let select = Select::text(
         "SELECT h.order_id, h.sequence, h.attempts, h.first_failed_at, d.attempts, d.event_at, d.event_id, d.body FROM webhook_heads h \
          JOIN webhook_deliveries d ON d.endpoint_id = h.endpoint_id AND d.order_id = h.order_id AND d.sequence = h.sequence WHERE ",
     );
-    // Those under way are due too, and are passed over below.
-    let limit = i64::try_from(room + lane.in_flight.len()).unwrap_or(i64::MAX);
+    // Those held are due too, and are passed over below.
+    let limit = i64::try_from(wanted + lane.held.len()).unwrap_or(i64::MAX);
     let select = select
         .push("h.endpoint_id = ? AND h.next_at <= ? ORDER BY h.next_at, h.since LIMIT ?", [endpoint_id.into(), now.into(), limit.into()]);
-    let mut starts = Vec::with_capacity(room);
+    let mut starts = Vec::with_capacity(wanted);
     for row in &select.all_in(transaction).await? {
         let mut columns = Columns::of(row);
         let (order_id, sequence) = (columns.id()?, columns.int()?);
-        if starts.len() == room || lane.in_flight.contains(&order_id) {
+        if starts.len() == wanted || lane.held.contains(&order_id) {
             continue;
         }
         let tries = Tries { attempts: columns.int()?, first_failed_at: columns.optional_int()? };
@@ -89,7 +105,7 @@ async fn due(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, now:
             body: Bytes::from(columns.text()?),
         };
         let key = Key { endpoint_id, order_id, sequence };
-        starts.push(Start { key, tries, epoch: lane.endpoint.epoch, first_after: (ever == 0).then_some(now - event_at), message });
+        starts.push(Start { key, tries, epoch: lane.endpoint.epoch, fresh: (ever == 0).then_some(event_at), message });
     }
     Ok(starts)
 }

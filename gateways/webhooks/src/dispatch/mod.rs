@@ -11,8 +11,9 @@
 //! about a transaction makes the dispatcher forget all it holds: leases run out, messages are sent again under
 //! their ids.
 //!
-//! Limits: [`Limits::in_flight`] messages at once, of an endpoint [`Limits::per_endpoint`]; of one that fails
-//! a single one, so that many that hang take few places. Nothing else of what is pending is in memory.
+//! It finds more than may be under way, so that sending need not wait for the next turn: of an endpoint that
+//! answers quickly up to [`AHEAD`] times as much, of one that fails a single message, so that many that hang
+//! take few places. Nothing else of what is pending is in memory.
 
 mod endpoint;
 mod lane;
@@ -22,7 +23,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_store::{Bulk, Columns, Select, Store, Transaction};
+use atelier_store::{Bulk, Store, Transaction};
 use uuid::Uuid;
 
 use self::endpoint::{Endpoint, Found};
@@ -40,8 +41,12 @@ const RENEW_MS: i64 = 1000;
 const MARGIN_MS: i64 = 1000;
 /// A lane that has room and nothing due is looked at again after so long.
 const LOOK_MS: i64 = 250;
-/// Messages under way at once in a lane that was just taken.
+/// Messages held at once of a lane that was just taken.
 const FIRST: usize = 2;
+/// Messages held of an endpoint at most, for each that may be under way.
+const AHEAD: usize = 16;
+/// Messages held in all, for each that may be under way.
+const AHEAD_IN_ALL: usize = 4;
 /// Lanes taken in one turn.
 const CLAIM_MAX: usize = 64;
 
@@ -78,8 +83,8 @@ pub(crate) struct Start {
     pub(crate) tries: Tries,
     /// Of the endpoint, when this was begun.
     pub(crate) epoch: i64,
-    /// The first time ever: how long after its event, in milliseconds.
-    pub(crate) first_after: Option<i64>,
+    /// Never tried before: when its event was.
+    pub(crate) fresh: Option<i64>,
     pub(crate) message: Message,
 }
 
@@ -97,10 +102,12 @@ pub(crate) struct Finished {
 struct Lane {
     endpoint: Endpoint,
     circuit: Circuit,
-    /// Grows while all goes well.
-    limit: usize,
-    /// Orders under way.
-    in_flight: BTreeSet<Uuid>,
+    /// How many are held at most. Grows while they are through with before the next are found.
+    window: usize,
+    /// One has arrived since the last look.
+    arrived: bool,
+    /// Orders of which a message is being sent, or is about to be.
+    held: BTreeSet<Uuid>,
     /// Not looked at before then.
     look_at: i64,
     /// What the row says.
@@ -119,6 +126,8 @@ pub(crate) struct Dispatcher {
     token: String,
     forgotten: u32,
     lanes: HashMap<Uuid, Lane>,
+    /// Endpoints that are not any more what they were when messages for them were found.
+    changed: BTreeSet<Uuid>,
     /// Ours until then.
     leased_until: i64,
     /// No more is begun.
@@ -145,6 +154,7 @@ impl Dispatcher {
             name,
             forgotten: 0,
             lanes: HashMap::new(),
+            changed: BTreeSet::new(),
             leased_until: 0,
             draining: false,
         }
@@ -172,9 +182,25 @@ impl Dispatcher {
         }
     }
 
+    /// These were found and are not sent; they are found again.
+    pub(crate) fn take_back(&mut self, unsent: &[Key]) {
+        for key in unsent {
+            if let Some(lane) = self.lanes.get_mut(&key.endpoint_id) {
+                lane.held.remove(&key.order_id);
+                lane.look_at = i64::MIN;
+            }
+        }
+    }
+
+    /// Endpoints that the turns since the last call found changed or deleted: what waits to be sent there must not be.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<Uuid> {
+        std::mem::take(&mut self.changed)
+    }
+
     /// Drops everything; the leases are left to run out. What is under way must be stopped by the caller.
     pub(crate) fn forget(&mut self) {
         self.lanes.clear();
+        self.changed.clear();
         self.leased_until = 0;
         self.forgotten += 1;
         self.token = format!("{}-{}", self.name, self.forgotten);
@@ -192,7 +218,7 @@ impl Dispatcher {
         Duration::from_millis((until - MARGIN_MS).max(0).unsigned_abs())
     }
 
-    /// One turn; see the module. What is returned is to be sent.
+    /// One turn; see the module. What is returned is to be sent, as places get free.
     ///
     /// # Errors
     /// Whatever it is, call [`Dispatcher::forget`] and stop what is under way.
@@ -204,10 +230,11 @@ impl Dispatcher {
         let until = now + LEASE_MS;
         let mut transaction = self.store.begin().await?;
         transaction.lock(LOCK).await?;
-        if now >= self.leased_until - LEASE_MS + RENEW_MS {
+        let renewed = now >= self.leased_until - LEASE_MS + RENEW_MS;
+        if renewed {
             self.renew(&mut transaction, until).await?;
         }
-        self.learn(&mut transaction, &finished, now).await?;
+        self.learn(&mut transaction, &finished, renewed, now).await?;
         self.settle(&mut transaction, finished, now).await?;
         if !self.draining {
             // Together with those that are ours, so that all run out at one time.
@@ -215,26 +242,22 @@ impl Dispatcher {
         }
         let starts = self.look(&mut transaction, now).await?;
         transaction.commit().await?;
-        for after_ms in starts.iter().filter_map(|start| start.first_after) {
-            self.metrics.first_attempt.observe(after_ms.max(0) as f64 / 1000.0);
-        }
-        self.metrics.in_flight.set(i64::try_from(self.in_flight()).unwrap_or(i64::MAX));
         Ok(starts)
     }
 
+    fn held(&self) -> usize {
+        self.lanes.values().map(|lane| lane.held.len()).sum()
+    }
+
+    /// Of what is held, how much may be under way.
     fn in_flight(&self) -> usize {
-        self.lanes.values().map(|lane| lane.in_flight.len()).sum()
+        self.lanes.values().map(|lane| lane.held.len().min(self.limits.per_endpoint)).sum()
     }
 
     async fn renew(&mut self, transaction: &mut Transaction, until: i64) -> Result<(), Error> {
         if !self.lanes.is_empty() {
             const RENEW: &str = "UPDATE webhook_endpoints SET ready_at = $1 WHERE lease = $2";
             transaction.execute(RENEW, [until.into(), self.token.as_str().into()]).await?;
-            let select = Select::text("SELECT endpoint_id FROM webhook_endpoints WHERE ").push("lease = ?", [self.token.as_str().into()]);
-            let rows = select.all_in(transaction).await?;
-            let ours = rows.iter().map(|row| Columns::of(row).id()).collect::<Result<BTreeSet<Uuid>, _>>()?;
-            // Deleted meanwhile.
-            self.lanes.retain(|endpoint_id, _| ours.contains(endpoint_id));
         }
         self.leased_until = until;
         Ok(())
@@ -251,13 +274,14 @@ impl Dispatcher {
         let rows = select.all_in(transaction).await?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in &rows {
-            let Found { endpoint_id, endpoint, circuit, succeeded_at, leased } = Found::read(row, now)?;
-            if leased {
+            let Found { endpoint_id, endpoint, circuit, succeeded_at, lease } = Found::read(row, now)?;
+            if lease.is_some() {
                 self.metrics.taken_over.inc();
                 tracing::info!(%endpoint_id, "the lane of an endpoint was taken over; who had it did not renew its lease");
             }
             claimed.push(vec![endpoint_id.into(), self.token.as_str().into(), self.leased_until.into()]);
-            let lane = Lane { endpoint, circuit, limit: FIRST, in_flight: BTreeSet::new(), look_at: i64::MIN, succeeded_at };
+            let (window, held) = (FIRST, BTreeSet::new());
+            let lane = Lane { endpoint, circuit, window, arrived: false, held, look_at: i64::MIN, succeeded_at };
             self.lanes.insert(endpoint_id, lane);
         }
         static CLAIM: Bulk = Bulk::joining(

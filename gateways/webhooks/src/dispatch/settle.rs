@@ -60,7 +60,7 @@ impl Dispatcher {
         for Finished { key, tries, epoch, attempt } in finished {
             // Its lane is no longer ours: the endpoint was deleted.
             let Some(lane) = self.lanes.get_mut(&key.endpoint_id) else { continue };
-            lane.in_flight.remove(&key.order_id);
+            lane.held.remove(&key.order_id);
             lane.look_at = i64::MIN;
             let before = lane.circuit.clone();
             let heard = Heard::of(&attempt.answer, now);
@@ -77,7 +77,7 @@ impl Dispatcher {
             settled.attempts.push(attempt_row(key, &attempt.answer, attempt.duration_ms, &fate, now));
             match fate {
                 Fate::Delivered => {
-                    lane.limit = lane.limit.saturating_mul(2).min(self.limits.per_endpoint.max(1));
+                    lane.arrived = true;
                     if before.opened > 0 {
                         settled.back.insert(key.endpoint_id);
                     }
@@ -88,7 +88,7 @@ impl Dispatcher {
                 Fate::Disable { tries, .. } => settled.later.push(later_row(key, now, tries)),
             }
             if fate != Fate::Delivered && epoch == lane.endpoint.epoch {
-                lane.limit = 1;
+                lane.window = 1;
             }
             if lane.circuit != before || now - lane.succeeded_at >= NOTE_MS {
                 let note = settled.notes.entry(key.endpoint_id).or_insert(Note { last_failure: None, disable: None });

@@ -268,7 +268,7 @@ impl Ingest {
         static HEADS: Bulk = Bulk::new(
             &["endpoint_id", "order_id", "sequence", "last_sequence", "since"],
             "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, since) \
-             SELECT endpoint_id, order_id, sequence, last_sequence, 0, 0, since FROM given WHERE true \
+             SELECT endpoint_id, order_id, sequence, last_sequence, 0, 0, since FROM given WHERE endpoint_id IS NOT NULL \
              ON CONFLICT (endpoint_id, order_id) DO UPDATE SET last_sequence = excluded.last_sequence",
         );
         let rows = heads.iter().map(|((endpoint_id, order_id), (first, last))| {
@@ -323,7 +323,7 @@ async fn last_sequences(
     static LAST: Bulk = Bulk::new(
         &["endpoint_id", "order_id"],
         "SELECT given.endpoint_id, given.order_id, (SELECT d.sequence FROM webhook_deliveries d \
-         WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id ORDER BY d.sequence DESC LIMIT 1) FROM given",
+         WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id ORDER BY d.sequence DESC LIMIT 1) FROM given WHERE given.endpoint_id IS NOT NULL",
     );
     let keys: BTreeSet<(Uuid, Uuid)> = keys.collect();
     let rows = keys.into_iter().map(|(endpoint_id, order_id)| vec![endpoint_id.into(), order_id.into()]).collect();

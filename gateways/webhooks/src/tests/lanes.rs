@@ -6,7 +6,7 @@ use super::bed::{Bed, NOW, STEPS, each, life, order_id};
 use crate::dispatch::{Finished, Start};
 use crate::housekeeping::{Retention, prune, set_gauges};
 use crate::send::{Answer, Attempt};
-use crate::{DeliveryFilter, Error, LATE_MS, PATIENCE_MS, Resend, State, Wish};
+use crate::{DeliveryFilter, Error, LATE_MS, Limits, PATIENCE_MS, Resend, State, Wish};
 
 pub(super) fn answered(start: &Start, code: u16) -> Finished {
     let answer = Answer::Status { code, body: "so be it".into(), retry_after: None };
@@ -181,11 +181,44 @@ async fn what_fails_at_an_old_address_says_nothing_of_the_new_one() {
         let finished = vec![answered(&starts[0], 410), answered(&starts[1], 200)];
         let again = worker.turn(finished).await.unwrap();
         assert_eq!(sequences(&again), [1, 2], "what was refused there is sent here at once, and what arrived has arrived");
-        assert!(
-            again.iter().all(|start| start.message.url.ends_with("/there") && start.first_after.is_none() == (start.key.sequence == 1))
-        );
+        assert!(again.iter().all(|start| start.message.url.ends_with("/there") && start.fresh.is_none() == (start.key.sequence == 1)));
         let endpoint = bed.endpoints.get("north", id).await.unwrap();
         assert_eq!((endpoint.state, endpoint.failures), (State::Ok, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_found_and_is_not_sent_is_found_again_as_it_is_then() {
+    each("withdrawn", async |bed| {
+        let (id, _) = bed.endpoint("north", &[]).await;
+        lived(&bed, "north", 0..40).await;
+        let mut worker = bed.dispatcher(1);
+        let mut starts = worker.turn(vec![]).await.unwrap();
+        while starts.len() <= Limits::default().per_endpoint {
+            let finished = starts.iter().map(|start| answered(start, 200)).collect();
+            starts = worker.turn(finished).await.unwrap();
+        }
+        assert!(worker.take_changed().is_empty());
+        let there = Wish { url: Some("http://127.0.0.1:10/there".into()), ..Wish::default() };
+        bed.endpoints.update("north", id, there).await.unwrap();
+        // One was under way, the others waited.
+        let last = starts.pop().unwrap();
+        assert!(worker.turn(vec![answered(&last, 200)]).await.unwrap().iter().all(|start| start.message.url.ends_with("/there")));
+        assert_eq!(worker.take_changed().into_iter().collect::<Vec<_>>(), [id], "what waits must not go to the old address");
+        let withdrawn: Vec<_> = starts.iter().map(|start| start.key).collect();
+        worker.take_back(&withdrawn);
+        let mut again = Vec::new();
+        let mut finished = Vec::new();
+        for _ in 0..10 {
+            let starts = worker.turn(std::mem::take(&mut finished)).await.unwrap();
+            finished.extend(starts.iter().map(|start| answered(start, 200)));
+            again.extend(starts);
+        }
+        for key in withdrawn {
+            let found = again.iter().find(|start| start.key == key).expect("it is found again");
+            assert!(found.message.url.ends_with("/there"));
+        }
     })
     .await;
 }

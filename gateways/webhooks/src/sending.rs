@@ -1,0 +1,250 @@
+//! Sending: what the dispatcher found due, of each endpoint so much at once.
+//!
+//! The dispatcher hands over more than may be under way, so that an endpoint's next message leaves when an answer
+//! comes, and not when the store has written that answer down. All that is here is of different orders, or of
+//! different endpoints: which of it leaves first is nobody's concern.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinSet};
+use uuid::Uuid;
+
+use crate::decide::Heard;
+use crate::dispatch::{Clock, Finished, Key, Limits, Start};
+use crate::send::Transport;
+use crate::{Error, Metrics};
+
+/// What waits, by endpoint, and how much is under way.
+pub(crate) struct Queue {
+    limits: Limits,
+    lines: HashMap<Uuid, Line>,
+    /// Endpoints with a message that may leave, each once. They take turns.
+    ready: VecDeque<Uuid>,
+    under_way: usize,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Start>,
+    under_way: usize,
+    ready: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, lines: HashMap::new(), ready: VecDeque::new(), under_way: 0 }
+    }
+
+    pub(crate) fn add(&mut self, start: Start) {
+        let endpoint_id = start.key.endpoint_id;
+        self.lines.entry(endpoint_id).or_default().waiting.push_back(start);
+        self.line_up(endpoint_id);
+    }
+
+    /// The next that leaves; it is under way from here on.
+    pub(crate) fn next(&mut self) -> Option<Start> {
+        if self.under_way >= self.limits.in_flight {
+            return None;
+        }
+        loop {
+            let endpoint_id = self.ready.pop_front()?;
+            let Some(line) = self.lines.get_mut(&endpoint_id) else { continue };
+            line.ready = false;
+            // It may have been withdrawn since.
+            let Some(start) = line.waiting.pop_front() else { continue };
+            line.under_way += 1;
+            self.under_way += 1;
+            self.line_up(endpoint_id);
+            return Some(start);
+        }
+    }
+
+    /// One of this endpoint is no longer under way.
+    pub(crate) fn ended(&mut self, endpoint_id: Uuid) {
+        if let Some(line) = self.lines.get_mut(&endpoint_id) {
+            line.under_way = line.under_way.saturating_sub(1);
+            self.under_way = self.under_way.saturating_sub(1);
+            self.line_up(endpoint_id);
+        }
+    }
+
+    /// What of this endpoint waits does not leave.
+    pub(crate) fn withdraw(&mut self, endpoint_id: Uuid) -> Vec<Key> {
+        let Some(line) = self.lines.get_mut(&endpoint_id) else { return Vec::new() };
+        let keys = line.waiting.drain(..).map(|start| start.key).collect();
+        self.line_up(endpoint_id);
+        keys
+    }
+
+    fn line_up(&mut self, endpoint_id: Uuid) {
+        let Some(line) = self.lines.get_mut(&endpoint_id) else { return };
+        if line.waiting.is_empty() && line.under_way == 0 {
+            self.lines.remove(&endpoint_id);
+        } else if !line.ready && !line.waiting.is_empty() && line.under_way < self.limits.per_endpoint.max(1) {
+            line.ready = true;
+            self.ready.push_back(endpoint_id);
+        }
+    }
+}
+
+/// Sends what it is given, and keeps what came of it for the next turn.
+pub(crate) struct Sending {
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+    metrics: Metrics,
+    limits: Limits,
+    queue: Queue,
+    under_way: JoinSet<Finished>,
+    finished: Vec<Finished>,
+    /// Was to be sent, and was not.
+    unsent: Vec<Key>,
+    /// An attempt ended by a defect, and nobody knows which.
+    broken: bool,
+}
+
+/// What came of messages since the last turn.
+pub(crate) struct Came {
+    pub(crate) finished: Vec<Finished>,
+    pub(crate) unsent: Vec<Key>,
+}
+
+impl Sending {
+    pub(crate) fn new(transport: Arc<dyn Transport>, clock: Clock, metrics: Metrics, limits: Limits) -> Self {
+        let (queue, under_way) = (Queue::new(limits), JoinSet::new());
+        Self { transport, clock, metrics, limits, queue, under_way, finished: Vec::new(), unsent: Vec::new(), broken: false }
+    }
+
+    pub(crate) fn add(&mut self, starts: Vec<Start>) {
+        starts.into_iter().for_each(|start| self.queue.add(start));
+        self.begin();
+    }
+
+    /// Whether there is something for a turn to write down.
+    pub(crate) fn has_news(&self) -> bool {
+        self.broken || !self.finished.is_empty() || !self.unsent.is_empty()
+    }
+
+    /// Waits for the next answer and lets others leave in its place. Never ends where nothing is under way.
+    pub(crate) async fn heard(&mut self) {
+        match self.under_way.join_next().await {
+            Some(done) => self.took(done),
+            None => std::future::pending().await,
+        }
+        while let Some(done) = self.under_way.try_join_next() {
+            self.took(done);
+        }
+        self.begin();
+    }
+
+    /// What came since the last call.
+    ///
+    /// # Errors
+    /// [`Error::Defect`].
+    pub(crate) fn take(&mut self) -> Result<Came, Error> {
+        if self.broken {
+            return Err(Error::Defect);
+        }
+        Ok(Came { finished: std::mem::take(&mut self.finished), unsent: std::mem::take(&mut self.unsent) })
+    }
+
+    /// What of this endpoint waits does not leave: it may not be wanted any more, or elsewhere.
+    pub(crate) fn withdraw(&mut self, endpoint_id: Uuid) {
+        self.unsent.extend(self.queue.withdraw(endpoint_id));
+    }
+
+    /// Nothing leaves any more.
+    pub(crate) fn withdraw_all(&mut self) {
+        for endpoint_id in self.queue.lines.keys().copied().collect::<Vec<_>>() {
+            self.withdraw(endpoint_id);
+        }
+    }
+
+    /// Stops and forgets all of it. What was under way may or may not arrive.
+    pub(crate) async fn stop(&mut self) {
+        self.under_way.abort_all();
+        while self.under_way.join_next().await.is_some() {}
+        (self.queue, self.broken) = (Queue::new(self.limits), false);
+        self.finished.clear();
+        self.unsent.clear();
+        self.metrics.in_flight.set(0);
+    }
+
+    fn took(&mut self, done: Result<Finished, JoinError>) {
+        match done {
+            Ok(done) => {
+                let endpoint_id = done.key.endpoint_id;
+                self.queue.ended(endpoint_id);
+                if Heard::of(&done.attempt.answer, (self.clock)()) != Heard::Delivered {
+                    // How much goes there now, the next turn decides.
+                    self.withdraw(endpoint_id);
+                }
+                self.finished.push(done);
+            }
+            Err(error) => {
+                tracing::error!(%error, "an attempt ended by a defect");
+                self.broken = true;
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        while let Some(start) = self.queue.next() {
+            let now = (self.clock)();
+            if let Some(event_at) = start.fresh {
+                self.metrics.first_attempt.observe((now - event_at).max(0) as f64 / 1000.0);
+            }
+            let Start { key, tries, epoch, mut message, .. } = start;
+            message.timestamp_s = now.div_euclid(1000);
+            let attempt = self.transport.send(message);
+            self.under_way.spawn(async move { Finished { key, tries, epoch, attempt: attempt.await } });
+        }
+        self.metrics.in_flight.set(i64::try_from(self.queue.under_way).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::Tries;
+    use crate::send::Message;
+
+    fn start(endpoint: u128, sequence: i64) -> Start {
+        let key = Key { endpoint_id: Uuid::from_u128(endpoint), order_id: Uuid::from_u128(7), sequence };
+        let message = Message { url: String::new(), id: String::new(), timestamp_s: 0, secrets: vec![], body: "".into() };
+        Start { key, tries: Tries::default(), epoch: 0, fresh: None, message }
+    }
+
+    fn leave(queue: &mut Queue) -> Vec<(u128, i64)> {
+        std::iter::from_fn(|| queue.next()).map(|start| (start.key.endpoint_id.as_u128(), start.key.sequence)).collect()
+    }
+
+    #[test]
+    fn endpoints_take_turns_and_none_has_more_than_its_places() {
+        let mut queue = Queue::new(Limits { in_flight: 5, per_endpoint: 2 });
+        (1..=4).for_each(|sequence| queue.add(start(1, sequence)));
+        (1..=4).for_each(|sequence| queue.add(start(2, sequence)));
+        assert_eq!(leave(&mut queue), [(1, 1), (2, 1), (1, 2), (2, 2)], "two each");
+        queue.add(start(3, 1));
+        queue.add(start(4, 1));
+        assert_eq!(leave(&mut queue), [(3, 1)], "five in all");
+        queue.ended(Uuid::from_u128(2));
+        assert_eq!(leave(&mut queue), [(4, 1)], "it waited before the next of 2");
+        queue.ended(Uuid::from_u128(4));
+        assert_eq!(leave(&mut queue), [(2, 3)]);
+    }
+
+    #[test]
+    fn what_is_withdrawn_does_not_leave_and_is_named() {
+        let mut queue = Queue::new(Limits { in_flight: 8, per_endpoint: 1 });
+        (1..=3).for_each(|sequence| queue.add(start(1, sequence)));
+        assert_eq!(leave(&mut queue), [(1, 1)]);
+        let withdrawn: Vec<i64> = queue.withdraw(Uuid::from_u128(1)).iter().map(|key| key.sequence).collect();
+        assert_eq!(withdrawn, [2, 3]);
+        queue.ended(Uuid::from_u128(1));
+        assert_eq!(leave(&mut queue), []);
+        assert!(queue.lines.is_empty() && queue.under_way == 0, "nothing is kept of an endpoint that is through");
+        queue.add(start(1, 4));
+        assert_eq!(leave(&mut queue), [(1, 4)]);
+    }
+}
