@@ -4,11 +4,11 @@
 //! index is a cache of the log: it is made anew with every restore and never needs to survive a crash.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 
 use atelier_domain::Order;
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
-use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 const ORDERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("closed_orders");
@@ -40,8 +40,8 @@ pub(crate) struct ClosedOrders {
     /// In the file, each counted once.
     stored: u64,
     writes: u32,
-    // Its drop removes the file; after the database that has it open.
-    file: NamedTempFile,
+    /// It has no name, so that nothing of it stays whatever ends the process.
+    file: File,
 }
 
 impl ClosedOrders {
@@ -50,7 +50,7 @@ impl ClosedOrders {
     pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
         let place = |error: std::io::Error| Error(format!("cannot write to {}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(place)?;
-        let file = tempfile::Builder::new().prefix("closed-orders-").suffix(".redb").tempfile_in(folder).map_err(place)?;
+        let file = tempfile::tempfile_in(folder).map_err(place)?;
         Ok(Self { database: None, written: None, buffer: HashMap::new(), stored: 0, writes: 0, file })
     }
 
@@ -104,7 +104,11 @@ impl ClosedOrders {
     fn flush(&mut self) -> Result<(), Error> {
         let database = match &mut self.database {
             Some(database) => database,
-            none => none.insert(Database::builder().set_cache_size(CACHE_BYTES).create(self.file.path())?),
+            none => {
+                // What a try left that failed is none of it.
+                self.file.set_len(0)?;
+                none.insert(Database::builder().set_cache_size(CACHE_BYTES).create_file(self.file.try_clone()?)?)
+            }
         };
         // Whoever reads holds pages that the write could use again.
         self.written = None;
