@@ -85,7 +85,8 @@ impl Claims {
     }
 
     /// Opens the producers side by side: ending the open transaction of a dead owner takes half a second
-    /// each. Returns the last failure.
+    /// each. Returns the last failure. One that could not be opened is thrown away: it may be waiting for a coordinator
+    /// that is none any more.
     fn open(&mut self) -> Option<Error> {
         let mut failures = Vec::new();
         std::thread::scope(|scope| {
@@ -100,19 +101,16 @@ impl Claims {
             for (partition, open, thread) in opening {
                 match thread.join() {
                     Ok(Ok(())) => *open = true,
-                    Ok(Err(reason)) => failures.push((partition, reason.text, reason.retriable && !reason.fatal)),
-                    Err(_) => failures.push((partition, "its thread panicked".into(), false)),
+                    Ok(Err(reason)) => failures.push((partition, reason.text)),
+                    Err(_) => failures.push((partition, "its thread panicked".into())),
                 }
             }
         });
-        for (partition, _, again) in &failures {
-            if !again {
-                // A new one, next time.
-                self.remove(*partition);
-                self.add(*partition);
-            }
+        for (partition, _) in &failures {
+            self.remove(*partition);
+            self.add(*partition);
         }
-        let (partition, reason, _) = failures.pop()?;
+        let (partition, reason) = failures.pop()?;
         Some(Error::Unavailable(format!("the producer of partition {partition} cannot be opened: {reason}")))
     }
 }

@@ -77,6 +77,16 @@ impl Config {
         3 * Duration::from_millis(self.session_timeout_ms.into())
     }
 
+    /// A client that asks a coordinator stays connected to every broker.
+    ///
+    /// A broker that a metadata answer leaves out is dropped by librdkafka (2.10 to 2.12.1), and what waits for it as
+    /// coordinator looks for another one only when some connection comes up or breaks. A client that connects to those
+    /// it needs has none that does, and would wait until it is ended.
+    pub(super) fn coordinated(mut client: ClientConfig) -> ClientConfig {
+        client.set("enable.sparse.connections", "false");
+        client
+    }
+
     /// An idempotent producer.
     pub(super) fn producer(&self) -> ClientConfig {
         let mut config = self.common();
@@ -107,7 +117,7 @@ impl Config {
 
     /// A consumer that shares a topic with others of its group.
     pub(super) fn member(&self, group: &str) -> ClientConfig {
-        let mut config = self.consumer(group);
+        let mut config = Self::coordinated(self.consumer(group));
         config
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", self.session_timeout_ms.to_string())

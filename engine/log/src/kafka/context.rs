@@ -13,8 +13,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::Error;
 
-/// Where librdkafka tells that a connection broke, or could not be made.
+/// Where librdkafka tells that a connection broke, or could not be made; and how it tells the one from the other.
 const BROKEN: &str = "FAIL";
+const WAS_UP: &str = "in state UP";
 
 /// Remembers what went wrong with the connections of one client.
 #[derive(Default)]
@@ -38,7 +39,7 @@ impl Watch {
     /// within 30 s (`rd_kafka_broker_conn_closed`, `rd_kafka_broker_set_error`): only a line for debugging the brokers
     /// tells of each.
     pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == BROKEN {
+        if facility == BROKEN && message.contains(WAS_UP) {
             self.disturbed.store(true, Ordering::Release);
         }
         match level {

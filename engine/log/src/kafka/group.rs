@@ -147,7 +147,9 @@ impl Group {
                     | RDKafkaErrorCode::UnknownMemberId
                     | RDKafkaErrorCode::RebalanceInProgress
                     | RDKafkaErrorCode::FencedInstanceId
-                    | RDKafkaErrorCode::AssignmentLost,
+                    | RDKafkaErrorCode::AssignmentLost
+                    // The client has given up; why, the next poll tells.
+                    | RDKafkaErrorCode::Fatal,
                 ) => Ok(false),
                 _ => Err(unavailable(&what, &error)),
             },

@@ -1,20 +1,21 @@
 //! The calls that rdkafka's safe interface lacks: committing without its 100 ms slices, reading a consumer's
-//! generation, and asking who is in a group. The only unsafe code of this crate.
-#![allow(unsafe_code, reason = "three calls of librdkafka have no safe wrapper that can be used here")]
+//! generation, asking who is in a group, and connecting anew. The only unsafe code of this crate.
+#![allow(unsafe_code, reason = "four calls of librdkafka have no safe wrapper that can be used here")]
 
 use std::ffi::{CStr, CString, c_char};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use rdkafka::bindings::{
     rd_kafka_AdminOptions_destroy, rd_kafka_AdminOptions_new, rd_kafka_AdminOptions_set_request_timeout,
     rd_kafka_ConsumerGroupDescription_error, rd_kafka_ConsumerGroupDescription_member, rd_kafka_ConsumerGroupDescription_member_count,
     rd_kafka_ConsumerGroupDescription_state, rd_kafka_DescribeConsumerGroups, rd_kafka_DescribeConsumerGroups_result_groups,
-    rd_kafka_MemberDescription_consumer_id, rd_kafka_MemberDescription_group_instance_id, rd_kafka_commit_transaction,
-    rd_kafka_consumer_group_metadata, rd_kafka_consumer_group_metadata_destroy, rd_kafka_consumer_group_metadata_generation_id,
-    rd_kafka_consumer_group_metadata_member_id, rd_kafka_consumer_group_state_t as State, rd_kafka_error_code, rd_kafka_error_destroy,
-    rd_kafka_error_is_fatal, rd_kafka_error_is_retriable, rd_kafka_error_string, rd_kafka_error_txn_requires_abort,
-    rd_kafka_event_DescribeConsumerGroups_result, rd_kafka_event_destroy, rd_kafka_event_error, rd_kafka_event_error_string,
-    rd_kafka_event_t, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll,
+    rd_kafka_MemberDescription_consumer_id, rd_kafka_MemberDescription_group_instance_id, rd_kafka_brokers_add,
+    rd_kafka_commit_transaction, rd_kafka_consumer_group_metadata, rd_kafka_consumer_group_metadata_destroy,
+    rd_kafka_consumer_group_metadata_generation_id, rd_kafka_consumer_group_metadata_member_id, rd_kafka_consumer_group_state_t as State,
+    rd_kafka_error_code, rd_kafka_error_destroy, rd_kafka_error_is_fatal, rd_kafka_error_is_retriable, rd_kafka_error_string,
+    rd_kafka_error_txn_requires_abort, rd_kafka_event_DescribeConsumerGroups_result, rd_kafka_event_destroy, rd_kafka_event_error,
+    rd_kafka_event_error_string, rd_kafka_event_t, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll, rd_kafka_t,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
@@ -85,6 +86,32 @@ pub(super) fn commit<C: ProducerContext>(producer: &ThreadedProducer<C>, limit: 
         };
         rd_kafka_error_destroy(error);
         Err(failure)
+    }
+}
+
+/// A producer, for calls from the callbacks that its own thread makes.
+pub(super) struct Handle(AtomicPtr<rd_kafka_t>);
+
+impl Handle {
+    /// Of no producer yet.
+    pub(super) const fn none() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// `producer` must be the one in whose context this is kept.
+    pub(super) fn set<C: ProducerContext>(&self, producer: &ThreadedProducer<C>) {
+        self.0.store(producer.client().native_ptr(), Ordering::Release);
+    }
+
+    /// Connects once more to `brokers`, as to those it began with. A connection that comes up makes librdkafka look
+    /// again at everything that waits for a coordinator.
+    pub(super) fn add_brokers(&self, brokers: &str) {
+        let (handle, Ok(brokers)) = (self.0.load(Ordering::Acquire), CString::new(brokers)) else { return };
+        if !handle.is_null() {
+            // SAFETY: the pointer is of the producer whose context holds it. Its callbacks, the only place this is
+            // called from, end before the producer does. The list is copied.
+            unsafe { rd_kafka_brokers_add(handle, brokers.as_ptr()) };
+        }
     }
 }
 

@@ -13,19 +13,21 @@
 //! | a retriable error of the commit | the same call again, then [`Failed::Unknown`] |
 //! | fenced, fatal, unflagged, or an abort that failed | [`Failed::Unknown`]: this producer is never used again |
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use atelier_schemas::Topic;
 use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
 use super::config::{Config, MAX_PAYLOAD_BYTES, create};
-use super::context::{Watch, watched};
-use super::native::{self, Failure};
+use super::context::Watch;
+use super::native::{self, Failure, Handle};
 use super::record::headers;
 use crate::{Error, Partition, Transaction};
 
@@ -48,10 +50,47 @@ pub(super) enum Failed {
     Unknown(String),
 }
 
+/// A call that takes longer is helped; see [`Context::help`].
+const HELP_AFTER: Duration = Duration::from_secs(3);
+
 pub(super) struct Context {
     watch: Watch,
+    handle: Handle,
+    brokers: String,
+    /// Since when a call has been waiting for the brokers.
+    waiting_since: Mutex<Option<Instant>>,
 }
-watched!(Context);
+
+impl Context {
+    fn waiting(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call may wait for a coordinator that librdkafka has dropped, without any limit, until some connection comes up.
+    /// See [`Config::coordinated`].
+    fn help(&self) {
+        let waited = self.waiting().map(|since| since.elapsed()).unwrap_or_default();
+        if waited > HELP_AFTER {
+            tracing::debug!(target: "kafka", waited_ms = waited.as_millis() as u64, "a transactional call waits for long; another connection is made");
+            self.handle.add_brokers(&self.brokers);
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.watch.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(&error, reason);
+    }
+
+    /// Called every few seconds, which is all that is wanted of it.
+    fn stats_raw(&self, _: &[u8]) {
+        self.help();
+    }
+}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = ();
@@ -68,7 +107,7 @@ pub(super) struct Producer {
 impl Producer {
     /// The producer of `group`'s owner of a partition. Nothing is fenced before [`Producer::open`].
     pub(super) fn new(config: &Config, group: &str, partition: Partition) -> Result<Self, Error> {
-        let mut client = config.producer();
+        let mut client = Config::coordinated(config.producer());
         client
             .set("transactional.id", format!("{}-p{partition}", config.group(group)))
             .set("transaction.timeout.ms", config.transaction_timeout_ms.to_string())
@@ -83,14 +122,26 @@ impl Producer {
             .set("queue.buffering.max.kbytes", WAITING_KIB.to_string())
             // The one thing that tells of every connection that breaks; see `Watch::log`.
             .set("debug", "broker")
-            .set_log_level(RDKafkaLogLevel::Debug);
-        Ok(Self { client: create(&client, Context { watch: Watch::default() })? })
+            .set_log_level(RDKafkaLogLevel::Debug)
+            .set("statistics.interval.ms", "2000");
+        let context =
+            Context { watch: Watch::default(), handle: Handle::none(), brokers: config.brokers.clone(), waiting_since: Mutex::new(None) };
+        let client: ThreadedProducer<Context> = create(&client, context)?;
+        client.context().handle.set(&client);
+        Ok(Self { client })
     }
 
-    /// Fences the owner before and ends its open transaction. May be called again when it fails with a
-    /// retriable failure.
+    /// A call that waits for the brokers.
+    fn call<T>(&self, call: impl FnOnce(&ThreadedProducer<Context>) -> T) -> T {
+        *self.client.context().waiting() = Some(Instant::now());
+        let result = call(&self.client);
+        *self.client.context().waiting() = None;
+        result
+    }
+
+    /// Fences the owner before and ends its open transaction.
     pub(super) fn open(&self, limit: Duration) -> Result<(), Failure> {
-        self.client.init_transactions(limit).map_err(|error| Failure::from(&error))
+        self.call(|client| client.init_transactions(limit)).map_err(|error| Failure::from(&error))
     }
 
     /// Whether a connection was disturbed since the last call. A request that was sent before may still
@@ -112,7 +163,7 @@ impl Producer {
         self.produce(config, transaction)?;
         let deadline = Instant::now() + CALL_WITHIN;
         loop {
-            let Err(error) = self.client.send_offsets_to_transaction(offsets, member, CALL_WITHIN) else { break };
+            let Err(error) = self.call(|client| client.send_offsets_to_transaction(offsets, member, CALL_WITHIN)) else { break };
             let failure = Failure::from(&error);
             if failure.retriable && !failure.fatal && !failure.abort && Instant::now() < deadline {
                 continue;
@@ -121,7 +172,7 @@ impl Producer {
         }
         let deadline = Instant::now() + CALL_WITHIN;
         loop {
-            let Err(failure) = native::commit(&self.client, CALL_WITHIN) else { return Ok(()) };
+            let Err(failure) = self.call(|client| native::commit(client, CALL_WITHIN)) else { return Ok(()) };
             if failure.retriable && !failure.fatal && !failure.abort {
                 // It goes on in the background and the same call takes it up again.
                 if Instant::now() < deadline {
@@ -189,7 +240,7 @@ impl Producer {
     fn abort(&self) -> Result<(), Failed> {
         let deadline = Instant::now() + ABORT_WITHIN;
         loop {
-            let Err(error) = self.client.abort_transaction(ABORT_WITHIN) else { return Ok(()) };
+            let Err(error) = self.call(|client| client.abort_transaction(ABORT_WITHIN)) else { return Ok(()) };
             let failure = Failure::from(&error);
             if !failure.retriable || failure.fatal || Instant::now() >= deadline {
                 return Err(Failed::Unknown(failure.text));
