@@ -71,7 +71,7 @@ impl Store {
                 .max_connections(dialect.connections(used))
                 .acquire_timeout(wait)
                 .test_before_acquire(false)
-                .before_acquire(|connection, met| Box::pin(async move { ask_when_rested(connection, met.idle_for).await }))
+                .before_acquire(|connection, met| Box::pin(async move { is_usable(connection, met.idle_for).await }))
                 .after_connect(move |connection, _| {
                     Box::pin(async move { connection.execute(dialect.prepare(used, durability)).await.map(drop) })
                 })
@@ -112,9 +112,15 @@ impl Store {
     }
 }
 
-/// A connection that was used a moment ago is taken to live: asking would double the cost of a small
-/// question. When it does not, one call fails.
-async fn ask_when_rested(connection: &mut AnyConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+/// Whether a connection may be used again.
+///
+/// One that was used a moment ago is taken to live: asking would double the cost of a small question. When it does not,
+/// one call fails. One that is still in a transaction never leaves it: SQLite ends a transaction by itself where the disk
+/// is full, sqlx's own end of it then fails, and every transaction after it would.
+async fn is_usable(connection: &mut AnyConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        return Ok(false);
+    }
     if idle_for >= RESTED {
         connection.ping().await?;
     }
@@ -143,5 +149,35 @@ impl Address {
             Dialect::Postgres => "check host, port, user, password and database, and that the server is running",
         };
         Error::Unreachable { address: self.shown.clone(), detail: detail.to_owned(), fix }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Durability;
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_has_ended_by_itself_stops_no_later_one() {
+        const SCHEMA: Schema = Schema {
+            name: "ring_box",
+            migrations: &[("rings/1", "CREATE TABLE rings (name TEXT NOT NULL PRIMARY KEY)")],
+            durability: Durability::Rebuilt,
+        };
+        const ADD: &str = "INSERT INTO rings (name) VALUES ($1)";
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&format!("sqlite:{}/rings.sqlite", folder.path().display()), &SCHEMA).await.expect("a store");
+        for (name, commits) in [("ended, and committed", true), ("ended, and dropped", false)] {
+            let mut transaction = store.begin().await.expect("a transaction");
+            transaction.execute(ADD, [name.into()]).await.expect("added");
+            // As on a full disk.
+            transaction.execute("ROLLBACK", []).await.expect("ended");
+            if commits {
+                transaction.commit().await.expect_err("there is nothing to commit");
+            }
+        }
+        let mut transaction = store.begin().await.expect("another transaction");
+        assert_eq!(transaction.execute(ADD, ["kept".into()]).await.expect("added"), 1);
+        transaction.commit().await.expect("committed");
     }
 }
