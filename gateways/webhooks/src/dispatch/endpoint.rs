@@ -62,7 +62,7 @@ impl Dispatcher {
     pub(super) async fn learn(&mut self, transaction: &mut Transaction, finished: &[Finished], all: bool, now: i64) -> Result<(), Error> {
         let settled: BTreeSet<Uuid> = finished.iter().map(|finished| finished.key.endpoint_id).collect();
         let most = self.window_max();
-        let about = self.lanes.iter().filter(|(id, lane)| all || settled.contains(id) || lane.wants(now, most) > 0);
+        let about = self.lanes.iter().filter(|(id, lane)| all || settled.contains(id) || lane.is_due(now, most));
         let about: Vec<Uuid> = about.map(|(id, _)| *id).collect();
         let mut found = HashMap::with_capacity(about.len());
         for ids in about.chunks(LOOKED_UP) {

@@ -28,6 +28,11 @@ impl Lane {
         let room = self.room(now, most);
         if self.look_at <= now && self.held.len() * 2 <= room { room - self.held.len() } else { 0 }
     }
+
+    /// Whether the next look begins something here or lets it go, for which its row must be known as it is.
+    pub(super) fn is_due(&self, now: i64, most: usize) -> bool {
+        self.look_at <= now && (self.held.is_empty() || self.wants(now, most) > 0)
+    }
 }
 
 impl Dispatcher {

@@ -224,6 +224,27 @@ async fn what_was_found_and_is_not_sent_is_found_again_as_it_is_then() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_was_enabled_meanwhile_is_not_let_go_as_a_disabled_one() {
+    each("enabled", async |bed| {
+        let (id, _) = bed.endpoint("north", &[]).await;
+        lived(&bed, "north", 0..2).await;
+        let mut worker = bed.dispatcher(1);
+        let keys: Vec<_> = worker.turn(vec![]).await.unwrap().iter().map(|start| start.key).collect();
+        let enabled = |enabled| Wish { enabled: Some(enabled), ..Wish::default() };
+        bed.endpoints.update("north", id, enabled(false)).await.unwrap();
+        // Long enough for the lease to be renewed, which reads every row.
+        bed.advance(1100);
+        assert!(worker.turn(vec![]).await.unwrap().is_empty());
+        assert_eq!(worker.take_changed().len(), 1);
+        bed.endpoints.update("north", id, enabled(true)).await.unwrap();
+        worker.take_back(&keys);
+        let again: Vec<_> = worker.turn(vec![]).await.unwrap().iter().map(|start| start.key).collect();
+        assert_eq!(again, keys);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_asked_for_again_is_sent_now_and_is_late_from_now_on() {
     each("asked", async |bed| {
         let (id, _) = bed.endpoint("north", &[]).await;
