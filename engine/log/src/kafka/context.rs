@@ -13,9 +13,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::Error;
 
-/// Where librdkafka tells that a connection broke, or could not be made; and how it tells the one from the other.
+/// Where librdkafka tells that a connection broke, or could not be made.
 const BROKEN: &str = "FAIL";
-const WAS_UP: &str = "in state UP";
+
+/// Whether such words are of a connection that was never up: nothing had been sent over it.
+fn never_made(reason: &str) -> bool {
+    reason.contains("in state ") && !reason.contains("in state UP")
+}
 
 /// Remembers what went wrong with the connections of one client.
 #[derive(Default)]
@@ -39,7 +43,7 @@ impl Watch {
     /// within 30 s (`rd_kafka_broker_conn_closed`, `rd_kafka_broker_set_error`): only a line for debugging the brokers
     /// tells of each.
     pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == BROKEN && message.contains(WAS_UP) {
+        if facility == BROKEN && !never_made(message) {
             self.disturbed.store(true, Ordering::Release);
         }
         match level {
@@ -59,7 +63,9 @@ impl Watch {
     /// An error of the client as a whole.
     pub(super) fn error(&self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        self.disturbed.store(true, Ordering::Release);
+        if !never_made(reason) {
+            self.disturbed.store(true, Ordering::Release);
+        }
         match code {
             Some(RDKafkaErrorCode::PartitionEOF) => return,
             Some(RDKafkaErrorCode::Fatal) => {
@@ -112,9 +118,17 @@ impl Watch {
     }
 }
 
-/// Forwards a client context's log and errors to its `watch` field.
+/// Forwards a client context's log and errors to its `watch` field; its statistics, too, unless it says what else to do
+/// with them.
 macro_rules! watched {
     ($context:ty) => {
+        watched!($context {
+            fn stats(&self, statistics: rdkafka::Statistics) {
+                self.watch.statistics(&statistics);
+            }
+        });
+    };
+    ($context:ty { $($statistics:tt)* }) => {
         impl rdkafka::ClientContext for $context {
             fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
                 self.watch.log(level, facility, message);
@@ -124,9 +138,7 @@ macro_rules! watched {
                 self.watch.error(&error, reason);
             }
 
-            fn stats(&self, statistics: rdkafka::Statistics) {
-                self.watch.statistics(&statistics);
-            }
+            $($statistics)*
         }
     };
 }
@@ -169,5 +181,29 @@ pub(super) fn wait<F: Future>(future: F) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => std::thread::park(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_that_was_up_can_have_left_a_request_behind() {
+        let error = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
+        let (refused, broke) = (
+            "Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)",
+            "Disconnected (after 12ms in state UP)",
+        );
+        let watch = Watch::default();
+        watch.log(RDKafkaLogLevel::Debug, BROKEN, refused);
+        watch.error(&error, refused);
+        assert!(!watch.take_disturbed());
+        watch.log(RDKafkaLogLevel::Debug, BROKEN, broke);
+        assert!(watch.take_disturbed());
+        watch.error(&error, broke);
+        assert!(watch.take_disturbed());
+        watch.error(&KafkaError::Global(RDKafkaErrorCode::Fatal), "whatever it is");
+        assert!(watch.take_disturbed());
     }
 }

@@ -18,15 +18,14 @@ use std::time::{Duration, Instant};
 
 use atelier_schemas::Topic;
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
 use super::config::{Config, MAX_PAYLOAD_BYTES, create};
-use super::context::Watch;
+use super::context::{Watch, watched};
 use super::native::{self, Failure, Handle};
 use super::record::headers;
 use crate::{Error, Partition, Transaction};
@@ -77,20 +76,12 @@ impl Context {
     }
 }
 
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.watch.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.watch.error(&error, reason);
-    }
-
+watched!(Context {
     /// Called every few seconds, which is all that is wanted of it.
     fn stats_raw(&self, _: &[u8]) {
         self.help();
     }
-}
+});
 
 impl ProducerContext for Context {
     type DeliveryOpaque = ();
