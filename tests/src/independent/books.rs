@@ -162,7 +162,7 @@ impl Books {
 
     fn command(&mut self, record: &Record) {
         self.commands += 1;
-        let fields = self.commands_of.decode(record);
+        let fields = self.commands_of.decode(&record.payload);
         // Under another key, or in another partition than its order's, it is nobody's command.
         let partitions = self.parts.len() as u32;
         let in_place = |fields: &Fields| {
@@ -174,7 +174,7 @@ impl Books {
     }
 
     fn outcome(&mut self, record: &Record) {
-        let Some(outcome) = self.outcomes_of.decode(record) else { return self.broken(record, "the outcome cannot be read") };
+        let Some(outcome) = self.outcomes_of.decode(&record.payload) else { return self.broken(record, "the outcome cannot be read") };
         let (offset, id) = (outcome.number("command_offset"), outcome.text("command_id"));
         let part = self.part(record.partition);
         let ordered = part.answered.is_none_or(|before| before < offset);
@@ -203,7 +203,7 @@ impl Books {
     }
 
     fn event(&mut self, record: &Record) {
-        let Some(event) = self.events_of.decode(record) else {
+        let Some(event) = self.events_of.decode(&record.payload) else {
             if !self.foreign.contains(&record.key) {
                 self.broken(record, "the event cannot be read");
             }

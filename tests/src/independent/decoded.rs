@@ -1,13 +1,13 @@
 //! Records as fields by name, decoded by `apache-avro` from the schema files.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use atelier_log::Record;
 use serde_json::Value as Json;
 
 /// Single-object framing: two bytes of marker, eight of fingerprint.
@@ -31,16 +31,31 @@ impl Decoder {
     }
 
     /// The fields; `None` for what is no record of this schema.
-    pub(super) fn decode(&self, record: &Record) -> Option<Fields> {
-        let (frame, datum) = record.payload.split_at_checked(FRAME_BYTES)?;
+    pub(super) fn decode(&self, payload: &[u8]) -> Option<Fields> {
+        let (frame, rest) = payload.split_at_checked(FRAME_BYTES)?;
         if frame[..2] != MARKER || frame[2..] != self.fingerprint {
             return None;
         }
         let reader = GenericDatumReader::builder(&self.schema).build().expect("a reader of a schema that parses");
-        match reader.read_value(&mut &*datum).ok()? {
-            Value::Record(fields) => Some(Fields(fields.into_iter().collect())),
+        let mut datum = Datum { rest, short: false };
+        match reader.read_value(&mut datum).ok()? {
+            Value::Record(fields) if !datum.short => Some(Fields(fields.into_iter().collect())),
             _ => None,
         }
+    }
+}
+
+/// The bytes of a datum. Where they end too early `apache-avro` makes nulls of what is missing, so it is noted here.
+struct Datum<'a> {
+    rest: &'a [u8],
+    short: bool,
+}
+
+impl Read for Datum<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.rest.read(into)?;
+        self.short |= read == 0 && !into.is_empty();
+        Ok(read)
     }
 }
 
@@ -96,5 +111,39 @@ pub(super) fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
         Value::Record(fields) => &fields.iter().find(|(field, _)| field == name).unwrap_or_else(|| panic!("no {name}")).1,
         Value::Union(_, inner) => field(inner, name),
         other => panic!("not a record: {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_schemas::{Actor, After, Event, EventData, Framed};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_cut_off_anywhere_is_none() {
+        let id = Uuid::from_u128(7);
+        let event = Event {
+            event_id: id,
+            order_id: id,
+            version: 1,
+            type_name: "OrderSubmitted".into(),
+            time: 0,
+            actor: Actor { role: "customer".into(), name: "shop".into() },
+            command_id: None,
+            command_digest: None,
+            correlation_id: id,
+            traceparent: None,
+            after: After { status: "SUBMITTED".into(), stage: "draft".into(), held: false, attention: Vec::new(), due: None },
+            data: EventData::OrderSubmitted {},
+            replayed: None,
+        };
+        let (decoder, whole) = (Decoder::of("event.avsc"), event.encode());
+        assert_eq!(decoder.decode(&whole).expect("it is whole").text("order_id"), id.to_string());
+        for length in 0..whole.len() {
+            assert!(decoder.decode(&whole[..length]).is_none(), "{length} of {} bytes", whole.len());
+            assert!(Event::decode(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
+        }
     }
 }
