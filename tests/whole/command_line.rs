@@ -43,6 +43,9 @@ fn an_order_is_seen_the_same_by_shop_log_replay_and_audit() {
     let replay = stdout(&house.run(&["replay", "--order", id, "--type", "OrderCreated"]));
     let line: Value = serde_json::from_str(&replay).unwrap();
     assert_eq!(line["order_id"].as_str(), Some(id));
+    let cloud = stdout(&house.run(&["replay", "--order", id, "--format", "cloudevents"]));
+    let cloud: Value = serde_json::from_str(&cloud).unwrap();
+    assert_eq!((&cloud["specversion"], &cloud["data"]), (&json!("1.0"), &line));
     assert!(!replay.contains("Ada") && !replay.contains("example.org"), "no personal data leaves: {replay}");
     let before = house.run(&["order", id, "--at", "2001-01-01T00:00:00Z"]);
     assert_eq!(before.status.code(), Some(1), "it did not exist then");

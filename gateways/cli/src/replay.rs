@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_http::PublishedEvent;
+use atelier_http::Envelope;
 use atelier_log::{Log, Partition, Record};
 use atelier_schemas::{Event, Framed, Topic, partition_of};
 use tokio_util::sync::CancellationToken;
@@ -28,8 +28,12 @@ pub(crate) async fn run(settings: &Settings, args: &ReplayArgs) -> Result<ExitCo
         Some(path) => Box::new(File::create(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?),
         None => Box::new(std::io::stdout()),
     };
-    let wanted = Wanted { from: args.from, to: args.to, order: args.order.map(|id| id.to_string()), type_name: args.type_name.clone() };
-    let Format::Jsonl = args.format;
+    let envelope = match args.format {
+        Format::Jsonl => Envelope::Plain,
+        Format::Cloudevents => Envelope::CloudEvents,
+    };
+    let wanted =
+        Wanted { from: args.from, to: args.to, order: args.order.map(|id| id.to_string()), type_name: args.type_name.clone(), envelope };
     let partitions: Vec<Partition> = match &args.order {
         Some(id) => vec![partition_of(id, log.partitions())],
         None => (0..log.partitions()).collect(),
@@ -55,6 +59,7 @@ struct Wanted {
     to: Option<i64>,
     order: Option<String>,
     type_name: Option<String>,
+    envelope: Envelope,
 }
 
 impl Wanted {
@@ -103,7 +108,7 @@ fn line(out: &mut impl Write, wanted: &Wanted, record: &Record) -> Result<u64, F
     }
     let Ok(event) = Event::decode(&record.payload) else { return Ok(1) };
     if wanted.in_time(&event) {
-        serde_json::to_writer(&mut *out, &PublishedEvent::from(event)).map_err(std::io::Error::from)?;
+        serde_json::to_writer(&mut *out, &wanted.envelope.around(event)).map_err(std::io::Error::from)?;
         out.write_all(b"\n")?;
     }
     Ok(0)

@@ -41,7 +41,7 @@ pub use atelier_webhooks::{Secret, signature};
 pub use carrier::follow_parcels;
 pub use command::{Accepted, Pending, order_id_of};
 pub use config::{Config, Error, StaffPolicy};
-pub use events::PublishedEvent;
+pub use events::{CloudEvent, Envelope, EventLine, PublishedEvent};
 pub use ops::asyncapi;
 pub use problem::{FieldError, Problem};
 pub use router::{Surface, openapi, router};

@@ -317,4 +317,6 @@ pub(crate) enum RepairAction {
 pub(crate) enum Format {
     /// One JSON object a line
     Jsonl,
+    /// The same as CloudEvents 1.0, in their JSON format
+    Cloudevents,
 }

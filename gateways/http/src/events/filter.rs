@@ -5,6 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::envelope::Envelope;
 use crate::problem::Refusal;
 use crate::stamp;
 use crate::validate::Check;
@@ -26,6 +27,9 @@ pub(crate) struct EventParams {
     order: Option<String>,
     /// Go on with what happens from now on.
     follow: Option<bool>,
+    /// What a line looks like; `plain` unless given.
+    #[param(inline)]
+    format: Option<Envelope>,
 }
 
 /// The same, read and checked.
@@ -36,6 +40,7 @@ pub(crate) struct Filter {
     types: Option<Vec<String>>,
     pub(crate) order: Option<Uuid>,
     pub(crate) follow: bool,
+    pub(crate) envelope: Envelope,
 }
 
 impl EventParams {
@@ -76,7 +81,7 @@ impl EventParams {
             check.fault("to", "does not go with `follow=true`", "Leave one of them out.");
         }
         check.done()?;
-        Ok(Filter { from, to, types, order: order.and_then(Result::ok), follow })
+        Ok(Filter { from, to, types, order: order.and_then(Result::ok), follow, envelope: self.format.unwrap_or_default() })
     }
 }
 

@@ -1,10 +1,12 @@
 //! `/events/v1`: analysts read the log itself.
 
+mod envelope;
 mod filter;
 mod published;
 mod reading;
 mod stream;
 
+pub use envelope::{CloudEvent, Envelope, EventLine};
 pub use published::PublishedEvent;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::filter::Filter;
-use super::published::{PublishedEvent, UnreadableEvent};
+use super::published::UnreadableEvent;
 
 /// Records taken at once.
 const BATCH: usize = 500;
@@ -111,7 +111,7 @@ impl Reading {
                 continue;
             }
             let written = match Event::decode(&record.payload) {
-                Ok(event) if self.filter.takes(&event) => serde_json::to_writer(&mut lines, &PublishedEvent::from(event)),
+                Ok(event) if self.filter.takes(&event) => serde_json::to_writer(&mut lines, &self.filter.envelope.around(event)),
                 Ok(_) => continue,
                 Err(error) if self.filter.takes_unreadable(&record.key) => {
                     serde_json::to_writer(&mut lines, &UnreadableEvent::new(record, &error))

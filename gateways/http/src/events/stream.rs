@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::TAG;
+use super::envelope::EventLine;
 use super::filter::EventParams;
-use super::published::PublishedEvent;
 use super::reading::Reading;
 use crate::app::Gateway;
 use crate::extract::{AnyStaff, Query};
@@ -24,7 +24,7 @@ use crate::problem::{Code, Problem, Refusal};
     get, path = "/events/v1/", operation_id = "events", tag = TAG, security(("staff" = [])),
     params(EventParams),
     responses(
-        (status = 200, description = "Events, one per line", body = PublishedEvent, content_type = "application/x-ndjson"),
+        (status = 200, description = "Events, one per line", body = EventLine, content_type = "application/x-ndjson"),
         (status = 422, description = "A parameter is not valid", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The log is away, or all places for readers are taken", body = Problem, content_type = "application/problem+json"),
     ),

@@ -6,7 +6,7 @@ use axum::body::{Body, BodyDataStream};
 use futures::StreamExt;
 use serde_json::Value;
 
-use crate::house::{Answer, House, NOW_MS, get};
+use crate::house::{Answer, House, NOW_MS, ORDER, get, post};
 
 const ANYONE: &str = "Dana;seller";
 
@@ -43,6 +43,30 @@ async fn events_leave_the_house_without_what_stays_inside() {
 }
 
 #[tokio::test]
+async fn events_come_as_cloud_events_for_who_asks() {
+    let house = House::new().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = post("/shop/v1/orders").header("idempotency-key", "a").header("traceparent", trace).body(Body::from(ORDER));
+    let id = house.call(request.expect("a request")).await.expect(201).id();
+    let plain = lines(&house.get_as(ANYONE, "/events/v1/?format=plain").await.expect(200)).remove(0);
+    let mut event = lines(&house.get_as(ANYONE, "/events/v1/?format=cloudevents").await.expect(200)).remove(0);
+    assert_eq!(event["data"].take(), plain);
+    let expected = serde_json::json!({
+        "specversion": "1.0", "id": plain["event_id"], "source": format!("/orders/{id}"), "type": "OrderCreated", "subject": id,
+        "time": plain["time"], "datacontenttype": "application/json", "sequence": "0000000001", "traceparent": trace, "data": null,
+    });
+    assert_eq!(event, expected);
+    // Names of attributes are lower-case letters and digits, the standard says.
+    assert!(
+        event
+            .as_object()
+            .expect("an object")
+            .keys()
+            .all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+    );
+}
+
+#[tokio::test]
 async fn events_are_chosen_by_time_type_and_order() {
     let house = House::new().await;
     let a = house.order("a").await;
@@ -67,6 +91,7 @@ async fn events_are_chosen_by_time_type_and_order() {
         ("type=OrderLost", "type", "names `OrderLost`, which is no type of event. Known here: OrderCreated,"),
         ("order=7", "order", "is not an order's id"),
         ("follow=perhaps", "follow", "has a value that is not taken"),
+        ("format=xml", "format", "has a value that is not taken"),
         ("limit=1", "limit", "is not a parameter of this address"),
     ] {
         house.get_as(ANYONE, &format!("/events/v1/?{query}")).await.refused_field(422, "invalid", field, words);
