@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::roles::House;
+use crate::servers::on_servers;
 
 fn house() -> (tempfile::TempDir, House) {
     let folder = tempfile::tempdir().unwrap();
@@ -18,6 +19,8 @@ fn every_kind_of_fault_on_the_embedded_log_is_recovered_from_and_nothing_is_miss
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["sound"], &report["audit"]["balanced"]), (&Value::Bool(true), &Value::Bool(true)), "{report}");
     assert!(report["acknowledged"].as_u64() > Some(50), "the load was at work: {report}");
+    let messages = &report["audit"]["webhooks"]["reconciled"];
+    assert!(messages["due"].as_u64() > Some(0) && messages["delivered"] == messages["due"], "the partner was told: {report}");
     let faults = report["tally"]["faults"].as_object().unwrap();
     assert_eq!(faults.len(), 5, "each kind once: {report}");
     assert!(faults.values().all(|row| row["longest_recovery_ms"].as_u64() > Some(0)), "{report}");
@@ -27,6 +30,19 @@ fn every_kind_of_fault_on_the_embedded_log_is_recovered_from_and_nothing_is_miss
     let complaint = String::from_utf8_lossy(&again.stderr);
     assert_eq!(again.status.code(), Some(2), "{complaint}");
     assert!(complaint.contains("empty folder") && complaint.contains(&folder.path().display().to_string()), "{complaint}");
+}
+
+/// A worker of pricing is paused; one that sends webhooks, an engine and the gateway are killed.
+#[test]
+fn faults_on_kafka_and_postgresql_are_recovered_from_and_nothing_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = House { data: folder.path().to_owned(), settings: on_servers("chaos") };
+    let output = house.run(&["chaos", "--seed", "4", "--faults", "4", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["sound"], Value::Bool(true), "{report}");
+    let messages = &report["audit"]["webhooks"]["reconciled"];
+    assert!(messages["due"].as_u64() > Some(0) && messages["delivered"] == messages["due"], "the partner was told: {report}");
 }
 
 #[test]

@@ -2,16 +2,17 @@
 //! balanced; then an independent reader looks at the topics.
 
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atelier_log::{Log, embedded::Embedded, kafka};
+use atelier_log::Log;
+use atelier_log::embedded::Embedded;
 use atelier_schemas::Topic;
 use atelier_support::free_port;
 use atelier_tests::independent;
 
-use crate::demo::{log_folder, on_servers};
+use crate::demo::log_folder;
 use crate::roles::{House, PATIENCE, Role};
+use crate::servers::{self, on_servers};
 
 const KILLS: u32 = 20;
 const SEED: u64 = 0x5eed;
@@ -102,10 +103,8 @@ fn everything_in_one_process_survives_being_killed_on_the_embedded_log() {
 fn every_role_survives_being_killed_on_kafka_and_postgresql() {
     let folder = tempfile::tempdir().unwrap();
     let settings = on_servers("crashes");
-    let brokers = atelier_support::Kafka::shared().bootstrap();
     let house = house(folder.path(), settings);
-    let config = kafka::Config { brokers, prefix: "crashes-".into(), ..kafka::Config::default() };
-    let log: Arc<dyn Log> = Arc::new(kafka::Kafka::connect(config).unwrap());
+    let log = servers::log("crashes");
     let listen = format!("127.0.0.1:{}", free_port());
     let mut gateway = house.start("gateway", &["gateway", "--listen", &listen]);
     let url = gateway.url();
@@ -117,11 +116,11 @@ fn every_role_survives_being_killed_on_kafka_and_postgresql() {
         house.start("engine-b", &["engine", "--instance", "b"]),
     ];
     let orders = 150;
-    let killed = kill_under_load(&house, &url, orders, log.as_ref(), &mut roles);
+    let killed = kill_under_load(&house, &url, orders, &log, &mut roles);
     assert!(killed.iter().all(|kills| *kills > 0), "every role was killed: {killed:?}");
     for role in roles.iter_mut().rev() {
         assert!(role.is_running(), "{} runs: {}", role.name, role.messages());
         assert!(role.end(), "{} ends well when asked to: {}", role.name, role.messages());
     }
-    verdict(log.as_ref(), &house, orders);
+    verdict(&log, &house, orders);
 }

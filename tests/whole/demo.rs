@@ -5,6 +5,7 @@ use std::path::Path;
 use atelier_tests::independent;
 
 use crate::roles::House;
+use crate::servers::on_servers;
 
 fn balanced(output: &std::process::Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -12,6 +13,15 @@ fn balanced(output: &std::process::Output) -> String {
     assert!(output.status.success(), "{text}\n{errors}");
     assert!(text.contains("balanced: nothing is missing"), "{text}");
     text
+}
+
+/// The partner was told of everything, and took it.
+fn told(text: &str) {
+    let number = |after: &str| text.split_once(after).and_then(|(_, rest)| rest.trim_start().split(' ').next()?.trim().parse::<u64>().ok());
+    let due = number("webhooks  due ").unwrap_or_else(|| panic!("webhooks are audited: {text}"));
+    assert!(due > 0 && number("= delivered ") == Some(due), "{text}");
+    let taken = text.lines().find_map(|line| line.strip_prefix("webhooks taken by the partner"));
+    assert_eq!(taken.and_then(|count| count.trim().parse().ok()), Some(due), "{text}");
 }
 
 /// `commands  accepted 12 = done 11 + failed 1 + open 0` → (12, 11, 1, 0).
@@ -30,6 +40,7 @@ fn the_demo_ends_balanced_with_every_order_ended() {
     let [accepted, done, failed, open] = equation(&text, "orders");
     assert_eq!((accepted, open), (30, 0), "{text}");
     assert_eq!(done + failed, 30);
+    told(&text);
     assert!(done > 20, "most are delivered: {text}");
     let log = atelier_log::embedded::Embedded::open_read_only(&folder.path().join("log")).unwrap();
     let found = independent::check(&log);
@@ -63,17 +74,11 @@ fn the_same_flow_ends_balanced_on_kafka_and_postgresql_in_many_processes() {
     let house = House { data: folder.path().to_owned(), settings: on_servers("demo") };
     let text = balanced(&house.run(&["demo", "--orders", "24", "--separate"]));
     assert_eq!(equation(&text, "orders")[3], 0, "{text}");
+    told(&text);
     // The audit as a program of its own, later.
     let audit = house.run(&["audit", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&audit.stdout).unwrap();
     assert_eq!(report["balanced"], true, "{report}");
-}
-
-/// Kafka and PostgreSQL of this test process, under names of the test's own.
-pub(crate) fn on_servers(name: &str) -> Vec<(&'static str, String)> {
-    let kafka = atelier_support::Kafka::shared().bootstrap();
-    let store = atelier_support::Postgres::shared().create_database(name);
-    vec![("ATELIER_LOG", format!("kafka://{kafka}")), ("ATELIER_STORE", store), ("ATELIER_TOPIC_PREFIX", format!("{name}-"))]
 }
 
 /// An ASCII STL of a cube.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::partners::{box_stl, by, made};
 use crate::roles::{House, PATIENCE, http};
+use crate::servers::{Settings, on_servers};
 
 /// Each with the program that runs it.
 const CLIENTS: [(&str, &str); 3] = [("python3", "partner.py"), ("node", "partner.mjs"), ("bash", "partner.sh")];
@@ -73,8 +74,18 @@ fn now_s() -> i64 {
 
 #[test]
 fn the_examples_order_follow_reconcile_and_verify() {
+    run(vec![]);
+}
+
+#[test]
+fn the_examples_do_the_same_on_kafka_and_postgresql() {
+    run(on_servers("examples"));
+}
+
+fn run(mut settings: Settings) {
     let folder = tempfile::tempdir().unwrap();
-    let house = House { data: folder.path().to_owned(), settings: vec![("ATELIER_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned())] };
+    settings.push(("ATELIER_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned()));
+    let house = House { data: folder.path().to_owned(), settings };
     let keys = CLIENTS.map(|(program, _)| made(&house, &["key", "create", "--partner", program, "--sandbox", "--json"]));
     let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);
     let url = up.url();

@@ -9,12 +9,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use atelier_log::Log;
+use atelier_schemas::Topic;
 use atelier_support::{Postgres, free_port};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::partner_side::{Partner, start_receiver};
 use crate::roles::{House, PATIENCE, Role, http};
+use crate::servers;
 
 /// Everything of ours, and of others what a person would turn on to look for a fault.
 const LOUD: &str = "trace,rdkafka=warn,sqlx=warn,h2=off,hyper=off,reqwest=off,tower=off";
@@ -98,6 +101,22 @@ fn tables(postgres: &Postgres, database: &str, written: &mut Written) {
     }
 }
 
+/// Everything in the topics.
+fn records(log: &dyn Log, written: &mut Written) {
+    let started = Instant::now();
+    for (topic, partition) in Topic::ALL.into_iter().flat_map(|topic| (0..log.partitions()).map(move |partition| (topic, partition))) {
+        let of_topic = written.entry(format!("topic {topic}")).or_default();
+        let end = log.end(topic, partition).unwrap();
+        let mut reader = log.read(topic, &[(partition, 0)]).unwrap();
+        while reader.position(partition) < end {
+            assert!(started.elapsed() < PATIENCE, "{topic} cannot be read to its end");
+            for record in reader.poll(1000, Duration::from_millis(100)).unwrap() {
+                of_topic.extend([record.key.as_bytes(), record.kind.as_bytes(), &record.payload].concat());
+            }
+        }
+    }
+}
+
 fn until(roles: &[Role], what: &str, mut seen: impl FnMut() -> bool) {
     let started = Instant::now();
     while !seen() {
@@ -169,8 +188,8 @@ fn nothing_leaks(store: Option<(&Postgres, &str)>) {
         ("RUST_LOG", LOUD.to_owned()),
     ];
     if let Some((postgres, database)) = store {
-        let url = postgres.create_database(database).replace("atelier@", &format!("atelier:{PASSWORD}@"));
-        settings.push(("ATELIER_STORE", url));
+        let with_password = |url: String| url.replace("atelier@", &format!("atelier:{PASSWORD}@"));
+        settings.extend(servers::on(database, postgres).into_iter().map(|(name, value)| (name, with_password(value))));
     }
     let house = House { data: folder.path().to_owned(), settings };
     let mut roles = vec![house.start("up", &["up", "--listen", "127.0.0.1:0"])];
@@ -198,7 +217,11 @@ fn nothing_leaks(store: Option<(&Postgres, &str)>) {
     }
     files(folder.path(), &mut written);
     match store {
-        Some((postgres, database)) => tables(postgres, database, &mut written),
+        Some((postgres, database)) => {
+            tables(postgres, database, &mut written);
+            records(&servers::log(database), &mut written);
+            assert!(written["topic orders.events"].len() > 1000, "there are events: {:?}", written.keys());
+        }
         None => rows(&folder.path().join("webhooks.sqlite"), &mut written),
     }
     let traces = traces.lock().unwrap().clone();
@@ -224,11 +247,11 @@ fn nothing_leaks(store: Option<(&Postgres, &str)>) {
 }
 
 #[test]
-fn keys_and_secrets_are_nowhere_else_on_sqlite() {
+fn keys_and_secrets_are_nowhere_else_on_the_embedded_log_and_sqlite() {
     nothing_leaks(None);
 }
 
 #[test]
-fn keys_and_secrets_are_nowhere_else_on_postgresql() {
+fn keys_and_secrets_are_nowhere_else_on_kafka_and_postgresql() {
     nothing_leaks(Some((Postgres::shared(), "leaks")));
 }

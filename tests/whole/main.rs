@@ -19,5 +19,6 @@ mod partner_side;
 mod partners;
 mod roles;
 mod sandbox;
+mod servers;
 mod undelivered;
 mod webhooks;

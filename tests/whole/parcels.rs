@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::partners::{box_file, by, made};
 use crate::roles::{House, PATIENCE, Role, http};
+use crate::servers::{Settings, on_servers};
 
 const SECRET: &str = "the carrier of the tests, a long secret";
 const ORDERS: &str = "/partner/v1/orders";
@@ -44,8 +45,18 @@ fn until(up: &Role, what: &str, mut seen: impl FnMut() -> bool) {
 
 #[test]
 fn a_delivery_told_before_its_parcel_is_known_survives_a_crash_and_closes_the_order() {
+    through_a_crash(vec![]);
+}
+
+#[test]
+fn a_delivery_told_before_its_parcel_is_known_closes_the_order_on_kafka_and_postgresql() {
+    through_a_crash(on_servers("parcels"));
+}
+
+fn through_a_crash(mut settings: Settings) {
     let folder = tempfile::tempdir().unwrap();
-    let house = House { data: folder.path().to_owned(), settings: vec![("ATELIER_CARRIER_SECRET", SECRET.into())] };
+    settings.push(("ATELIER_CARRIER_SECRET", SECRET.into()));
+    let house = House { data: folder.path().to_owned(), settings };
     let key = made(&house, &["key", "create", "--partner", "acme", "--json"]);
     let key = key["key"].as_str().unwrap();
     let mut up = house.start("up", &["up", "--listen", "127.0.0.1:0"]);

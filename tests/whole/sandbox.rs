@@ -6,13 +6,23 @@ use serde_json::{Value, json};
 
 use crate::partners::{box_file, by, made};
 use crate::roles::{House, PATIENCE, http};
+use crate::servers::{Settings, on_servers};
 
 const ORDERS: &str = "/partner/v1/orders";
 
 #[test]
 fn an_order_of_the_sandbox_is_priced_and_played_and_the_house_does_not_see_it() {
+    played(vec![]);
+}
+
+#[test]
+fn an_order_of_the_sandbox_is_played_on_kafka_and_postgresql() {
+    played(on_servers("sandbox"));
+}
+
+fn played(settings: Settings) {
     let folder = tempfile::tempdir().unwrap();
-    let house = House { data: folder.path().to_owned(), settings: Vec::new() };
+    let house = House { data: folder.path().to_owned(), settings };
     let sandbox = made(&house, &["key", "create", "--partner", "acme", "--sandbox", "--json"]);
     assert_eq!(sandbox["sandbox"], json!(true));
     let live = made(&house, &["key", "create", "--partner", "acme", "--json"]);

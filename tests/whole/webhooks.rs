@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use atelier_log::Log;
 use atelier_log::embedded::Embedded;
 use atelier_support::{Postgres, free_port};
 use atelier_tests::independent;
@@ -14,6 +15,7 @@ use serde_json::json;
 
 use crate::partner_side::{Messages, Partner, Seen, revive, said, start_receiver};
 use crate::roles::{House, PATIENCE};
+use crate::servers;
 
 const ENDPOINTS: usize = 2;
 /// What the feed has and an endpoint has not, by name; empty when everything is there.
@@ -38,12 +40,13 @@ struct Trial {
     up: &'static [&'static str],
     /// Processes of `atelier webhooks` beside it.
     workers: usize,
-    settings: Vec<(&'static str, String)>,
+    settings: servers::Settings,
+    log: fn(&Path) -> Box<dyn Log>,
 }
 
 /// Kills while orders come in, then lets everything arrive, and looks at what the receiver saw.
 fn survive(folder: &Path, trial: Trial, postgres: Option<&Postgres>) {
-    let Trial { kills, up, workers, mut settings } = trial;
+    let Trial { kills, up, workers, mut settings, log } = trial;
     let count = kills as usize * 3 / 2;
     settings.push(("ATELIER_WEBHOOK_ALLOW", "127.0.0.0/8".to_owned()));
     let house = House { data: folder.to_owned(), settings };
@@ -118,7 +121,7 @@ fn survive(folder: &Path, trial: Trial, postgres: Option<&Postgres>) {
     }
     println!("killed: {killed:?}; {} attempts", seen.count.load(Ordering::SeqCst));
     assert_eq!(killed.values().sum::<u32>(), kills);
-    let found = independent::check(&Embedded::open_read_only(&folder.join("log")).unwrap());
+    let found = independent::check(log(folder).as_ref());
     assert_eq!((found.orders.len(), expected.len()), (count, count));
     for (order, messages) in &expected {
         let ids: HashSet<&String> = found.ids[order].values().collect();
@@ -146,15 +149,17 @@ fn survive(folder: &Path, trial: Trial, postgres: Option<&Postgres>) {
 }
 
 #[test]
-fn several_workers_survive_being_killed_on_postgresql_and_so_does_it() {
+fn several_workers_survive_being_killed_on_kafka_and_postgresql_and_so_does_that() {
     let folder = tempfile::tempdir().unwrap();
     let postgres = Postgres::start();
-    let settings = vec![("ATELIER_STORE", postgres.create_database("hooks"))];
-    survive(folder.path(), Trial { kills: 50, up: &["--without", "webhooks"], workers: 3, settings }, Some(&postgres));
+    let settings = servers::on("hooks", &postgres);
+    let log = |_: &Path| -> Box<dyn Log> { Box::new(servers::log("hooks")) };
+    survive(folder.path(), Trial { kills: 50, up: &["--without", "webhooks"], workers: 3, settings, log }, Some(&postgres));
 }
 
 #[test]
 fn one_process_with_everything_in_it_survives_being_killed_with_and_without_help() {
     let folder = tempfile::tempdir().unwrap();
-    survive(folder.path(), Trial { kills: 30, up: &[], workers: 1, settings: vec![] }, None);
+    let log = |folder: &Path| -> Box<dyn Log> { Box::new(Embedded::open_read_only(&folder.join("log")).unwrap()) };
+    survive(folder.path(), Trial { kills: 30, up: &[], workers: 1, settings: vec![], log }, None);
 }

@@ -101,14 +101,19 @@ fn print(json: bool, answer: &(impl Serialize + std::fmt::Display)) -> Result<()
     Ok(out.flush()?)
 }
 
-/// Audits the log and the read models from the beginning. Waits at most `settle` for the read models to get
+/// Audits the log, the read models and what `webhooks` holds from the beginning. Waits at most `settle` for the read models to get
 /// to where the log ends now; what is behind after that is named.
 ///
 /// # Errors
 /// When log or store do not answer, or there is no temporary folder.
-pub(crate) async fn audit(log: Arc<dyn Log>, store: &Store, settle: Duration) -> Result<Report, Failure> {
+pub(crate) async fn audit(
+    log: Arc<dyn Log>,
+    store: &Store,
+    webhooks: Option<atelier_store::Store>,
+    settle: Duration,
+) -> Result<Report, Failure> {
     let books = Arc::new(Books::temporary(log.partitions())?);
-    let auditor = Auditor { log, store: Some(store.clone()), webhooks: None, books, settle };
+    let auditor = Auditor { log, store: Some(store.clone()), webhooks, books, settle };
     auditor.audit(Which::All, Arc::default()).await
 }
 

@@ -68,6 +68,8 @@ impl Conductor {
                 ("projections", vec!["projections"]),
                 ("pricing-a", vec!["pricing"]),
                 ("pricing-b", vec!["pricing"]),
+                ("webhooks-a", vec!["webhooks"]),
+                ("webhooks-b", vec!["webhooks"]),
                 ("gateway", vec!["gateway", "--listen", &listen]),
             ],
         };

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Say;
 use crate::Failure;
-use crate::demo::processes::environment;
+use crate::demo::{may_call_itself, processes::environment};
 use crate::settings::{LogChoice, Settings, StoreChoice};
 use crate::wiring;
 
@@ -51,6 +51,7 @@ impl Ground {
             std::fs::write(&policy, POLICY)?;
             settings.policy = Some(policy);
         }
+        may_call_itself(&mut settings);
         let ground = Self { settings, secret: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()), temporary };
         let progress = ground.store().await?.queries().progress().await?;
         if progress.values().any(|next| *next > 0) {

@@ -56,6 +56,8 @@ const APART: &[Kind] = &[
     Kind { act: Act::Pause,     role: "projections" },
     Kind { act: Act::Kill,      role: "pricing" },
     Kind { act: Act::Pause,     role: "pricing" },
+    Kind { act: Act::Kill,      role: "webhooks" },
+    Kind { act: Act::Pause,     role: "webhooks" },
 ];
 
 impl Kind {

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::cli::ChaosArgs;
 use crate::settings::Settings;
-use crate::{Failure, audit};
+use crate::{Failure, audit, wiring};
 
 use conductor::Conductor;
 use ground::Ground;
@@ -38,7 +38,8 @@ pub(crate) async fn run(settings: &Settings, args: &ChaosArgs) -> Result<ExitCod
     let mut played = tokio::task::spawn_blocking(move || conductor.play(&steps, seed, &runtime, &stop)).await??;
 
     let store = ground.store().await?;
-    let report = audit::audit(played.log.clone(), &store, SETTLE).await?;
+    let webhooks = wiring::webhooks_store_if_any(&ground.settings).await?;
+    let report = audit::audit(played.log.clone(), &store, webhooks, SETTLE).await?;
     let (log, acks) = (played.log.clone(), std::mem::take(&mut played.acks));
     let acknowledged = acks.len();
     for broken in tokio::task::spawn_blocking(move || kept::broken(log.as_ref(), acks)).await?? {

@@ -59,6 +59,10 @@ impl Api {
         self.call(Method::POST, path, |request| staffed(request, who).header("Idempotency-Key", key).json(body)).await
     }
 
+    pub(super) async fn delete(&self, who: As<'_>, path: &str) -> Result<(), Refused> {
+        self.call(Method::DELETE, path, |request| staffed(request, who)).await.map(drop)
+    }
+
     /// The body as it comes, for as long as it comes.
     pub(super) async fn lines(&self, path: &str) -> Result<impl futures::Stream<Item = reqwest::Result<bytes::Bytes>>, reqwest::Error> {
         let request = staffed(self.streaming.get(format!("{}{path}", self.url)), As::Staff("demo", "admin"));

@@ -13,6 +13,8 @@ use crate::Failure;
 const PARTNER_EVERY: u32 = 5;
 /// One customer in so many changes their mind before the price.
 const CANCEL_EVERY: u32 = 13;
+/// What the table at the end calls them.
+pub(super) const BY_PARTNER: &str = "ordered and approved beforehand by the partner";
 /// What the partner pays for an order without asking, in EUR.
 const MAX_PRICE: &str = "100000.00";
 
@@ -84,7 +86,7 @@ async fn partner(props: &Props, partner: &Partner, wish: &Wish, number: u32) -> 
     // Known before it is there, so that nothing that happens to it is missed.
     props.board.placed(atelier_http::order_id_of(&format!("partner\0{}", partner.name), &reference));
     props.api.post(as_partner, "/partner/v1/orders", &reference, &order).await.map_err(|refused| refused.to_string())?;
-    props.board.count("ordered and approved beforehand by the partner");
+    props.board.count(BY_PARTNER);
     Ok(())
 }
 

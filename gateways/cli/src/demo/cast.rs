@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::api::Api;
+use super::desk::Desk;
 use super::models::Models;
 use super::progress::Progress;
 use super::{bench, buyers, sales};
@@ -131,6 +132,8 @@ pub(super) struct Played {
     pub(super) expected: u32,
     pub(super) example: Option<Uuid>,
     pub(super) troubles: Vec<String>,
+    /// Where the partner was told of its orders.
+    pub(super) desk: Option<Desk>,
 }
 
 impl Played {
@@ -158,6 +161,7 @@ impl Cast {
             run: Uuid::now_v7().simple().to_string(),
             seed: self.seed,
         };
+        let desk = Desk::open(&props, &self.partner).await?;
         let over = stop.child_token();
         let mut people = JoinSet::new();
         let (ship, parcels) = mpsc::channel(PARCELS);
@@ -191,6 +195,10 @@ impl Cast {
             }
             tokio::time::sleep(super::progress::EVERY).await;
         }
+        if let Some(desk) = desk.as_ref().filter(|_| !stop.is_cancelled()) {
+            let orders = props.board.lock().counts.get(buyers::BY_PARTNER).copied().unwrap_or_default();
+            desk.told_all(usize::try_from(orders).unwrap_or(usize::MAX)).await;
+        }
         progress.end(&props.board.lock(), started.elapsed());
         over.cancel();
         people.shutdown().await;
@@ -199,7 +207,7 @@ impl Cast {
         let troubles = board.troubles.clone();
         // Told to stop, those not begun are missing all the same.
         let expected = if board.all_begun { board.begun } else { self.orders };
-        Ok(Played { board, took: started.elapsed(), expected, example, troubles })
+        Ok(Played { board, took: started.elapsed(), expected, example, troubles, desk })
     }
 }
 

@@ -5,12 +5,14 @@ mod api;
 mod bench;
 mod buyers;
 mod cast;
+mod desk;
 mod models;
 pub(crate) mod processes;
 mod progress;
 mod sales;
 mod summary;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,7 +51,8 @@ enum Stage {
 /// Plays the day and audits it.
 pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode, Failure> {
     let stop = crate::stop::on_signal()?;
-    let (settings, _temporary) = with_folder(settings)?;
+    let (mut settings, _temporary) = with_folder(settings)?;
+    may_call_itself(&mut settings);
     let models = models::gather(args.models.as_deref(), args.seed)?;
     let secret = secret();
     if args.separate && (settings.log == LogChoice::Embedded || settings.store == StoreChoice::Sqlite) {
@@ -97,7 +100,7 @@ pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode
         pace: Duration::from_millis(args.pace_ms),
         last_orders: if args.trial { on_end_of_input()? } else { CancellationToken::new() },
     };
-    let played = if args.trial { load(cast, &stop).await } else { play(cast, log, &store, &stop).await };
+    let played = if args.trial { load(cast, &stop).await } else { play(cast, log, &store, &settings, &stop).await };
     // Nobody can use the key any more, however the day went.
     accounts.revoke_key(&partner_name, &key_id, None, (wiring::clock())()).await?;
     let code = played?;
@@ -117,7 +120,7 @@ pub(crate) async fn run(settings: &Settings, args: &DemoArgs) -> Result<ExitCode
     Ok(code)
 }
 
-async fn play(cast: Cast, log: Arc<dyn Log>, store: &Store, stop: &CancellationToken) -> Result<ExitCode, Failure> {
+async fn play(cast: Cast, log: Arc<dyn Log>, store: &Store, settings: &Settings, stop: &CancellationToken) -> Result<ExitCode, Failure> {
     let url = cast.url.clone();
     let played = cast.play(PATIENCE, stop).await?;
     println!("\n{}", summary::table(&played));
@@ -130,13 +133,18 @@ async fn play(cast: Cast, log: Arc<dyn Log>, store: &Store, stop: &CancellationT
     for trouble in &played.troubles {
         println!("trouble: {trouble}");
     }
-    let report = audit::audit(log, store, SETTLE).await?;
+    let webhooks = wiring::webhooks_store_if_any(settings).await?;
+    let report = audit::audit(log, store, webhooks, SETTLE).await?;
     print!("{report}");
     let finished = played.finished();
     if !finished {
         println!("\nnot all orders came to an end: {} of {}", played.ended(), played.orders());
     }
-    Ok(if report.balances() && finished && played.troubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let sound = report.balances() && finished && played.troubles.is_empty();
+    if let Some(desk) = played.desk {
+        desk.close().await?;
+    }
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// Plays as the load of somebody's trial, who looks after what came of it.
@@ -161,6 +169,11 @@ fn on_end_of_input() -> Result<CancellationToken, Failure> {
         ended.cancel();
     })?;
     Ok(token)
+}
+
+/// Lets webhooks go to this machine, where the partner of the demo listens.
+pub(crate) fn may_call_itself(settings: &mut Settings) {
+    settings.webhook_allow.push(IpAddr::from(Ipv4Addr::LOCALHOST).into());
 }
 
 /// The settings with a folder of their own, unless one was given. The folder goes with the value.

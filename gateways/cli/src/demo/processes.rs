@@ -16,14 +16,14 @@ const START: Duration = Duration::from_secs(60);
 /// For a role to finish what it is at.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Four roles, five processes.
+/// Five roles, six processes.
 pub(super) struct Processes {
     pub(super) url: String,
     children: Vec<(&'static str, Child)>,
 }
 
 impl Processes {
-    /// Starts two engines, the projections, a pricing worker and a gateway.
+    /// Starts two engines, the projections, a pricing worker, one that sends webhooks and a gateway.
     pub(super) async fn start(settings: &Settings, listen: SocketAddr, carrier_secret: &str) -> Result<Self, Failure> {
         let program = std::env::current_exe()?;
         let listen = listen.to_string();
@@ -33,6 +33,7 @@ impl Processes {
             ("engine", vec!["engine", "--instance", "demo-b"]),
             ("projections", vec!["projections"]),
             ("pricing", vec!["pricing"]),
+            ("webhooks", vec!["webhooks"]),
             ("gateway", vec!["gateway", "--listen", &listen]),
         ] {
             let child = command(&program, settings, &args, carrier_secret)
@@ -94,7 +95,10 @@ pub(crate) fn environment(settings: &Settings, carrier_secret: &str) -> Vec<(&'s
     if let StoreChoice::Postgres { url } = &settings.store {
         environment.push(("ATELIER_STORE", url.clone()));
     }
+    let allowed: Vec<String> = settings.webhook_allow.iter().map(ToString::to_string).collect();
     let optional = [
+        ("ATELIER_WEBHOOK_ALLOW", Some(allowed.join(",")).filter(|nets| !nets.is_empty())),
+        ("ATELIER_WEBHOOK_CA", text(settings.webhook_ca.as_deref())),
         ("ATELIER_PARTITIONS", settings.partitions.map(|count| count.to_string())),
         ("ATELIER_KAFKA_PROPERTIES", text(settings.kafka_properties.as_deref())),
         ("ATELIER_POLICY", text(settings.policy.as_deref())),

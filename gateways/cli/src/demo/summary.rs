@@ -13,19 +13,19 @@ pub(super) fn table(played: &Played) -> String {
     for order in orders.values() {
         *by_status.entry(order.status.as_str()).or_default() += 1;
     }
-    let _ = writeln!(text, "{:<28} {:>8}", "what", "how many");
-    let _ = writeln!(text, "{:-<37}", "");
-    for (what, count) in &played.board.counts {
-        let _ = writeln!(text, "{what:<28} {count:>8}");
-    }
-    for (status, count) in by_status {
-        let _ = writeln!(text, "{:<28} {count:>8}", format!("orders {status}"));
-    }
+    let ended = by_status.into_iter().map(|(status, count)| (format!("orders {status}"), count.to_string()));
     let to_price = durations(orders.values().filter_map(|order| Some(order.priced? - order.placed)).collect());
     let to_end = durations(orders.values().filter_map(|order| Some(order.ended? - order.placed)).collect());
-    let _ = writeln!(text, "{:<28} {to_price:>8}", "placed → priced, median");
-    let _ = writeln!(text, "{:<28} {to_end:>8}", "placed → ended, median");
-    let _ = writeln!(text, "{:<28} {:>8}", "all of it", show(played.took));
+    let counts = played.board.counts.iter().map(|(what, count)| ((*what).to_owned(), count.to_string()));
+    let times = [("placed → priced, median", to_price), ("placed → ended, median", to_end), ("all of it", show(played.took))];
+    let times = times.map(|(what, time)| (what.to_owned(), time));
+    let rows: Vec<(String, String)> = counts.chain(ended).chain(times).collect();
+    let width = rows.iter().map(|(what, _)| what.chars().count()).max().unwrap_or_default();
+    let _ = writeln!(text, "{:<width$} {:>8}", "what", "how many");
+    let _ = writeln!(text, "{:-<1$}", "", width + 9);
+    for (what, value) in rows {
+        let _ = writeln!(text, "{what:<width$} {value:>8}");
+    }
     text
 }
 
