@@ -118,6 +118,18 @@ impl Blobs {
         }
     }
 
+    /// Whether a picture of the model is stored.
+    ///
+    /// # Errors
+    /// [`Error::InvalidAddress`] or [`Error::Unavailable`].
+    pub async fn has_preview(&self, model_sha256: &str) -> Result<bool, Error> {
+        match self.store.head(&address::preview(model_sha256)?).await.map_err(|e| Error::from_store(e, model_sha256)) {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn read(&self, at: &object_store::path::Path, sha256: &str) -> Result<Bytes, Error> {
         let found = self.store.get(at).await.map_err(|e| Error::from_store(e, sha256))?;
         within_limit(found.meta.size)?;

@@ -142,10 +142,11 @@ async fn damage_is_noticed_and_an_upload_mends_it() {
 async fn previews_are_kept_by_model() {
     let dir = tempfile::tempdir().expect("dir");
     for blobs in [Blobs::local(dir.path()).expect("store"), Blobs::in_memory()] {
-        assert_eq!(blobs.get_preview(ABC).await.expect("none"), None);
+        assert_eq!((blobs.get_preview(ABC).await.expect("none"), blobs.has_preview(ABC).await.expect("looked up")), (None, false));
         for png in ["one", "two"] {
             blobs.put_preview(ABC, png.into()).await.expect("stored");
             assert_eq!(blobs.get_preview(ABC).await.expect("read"), Some(png.into()));
+            assert!(blobs.has_preview(ABC).await.expect("looked up"));
         }
     }
 }

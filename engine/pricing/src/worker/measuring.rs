@@ -24,7 +24,7 @@ const SLOW_STEPS: u32 = 10;
 const STORE_RETRY: Duration = Duration::from_millis(500);
 
 /// What blocking work gives: the quote, and a picture.
-pub(super) type Measuring = Arc<dyn Fn(&PricingJob, &Bytes, &Watched) -> Result<(Quote, Vec<u8>), Failure> + Send + Sync>;
+pub(super) type Measuring = Arc<dyn Fn(&PricingJob, &Bytes, &Watched) -> Result<(Quote, Option<Vec<u8>>), Failure> + Send + Sync>;
 
 /// How far a job is. When it is dropped, what still runs on the blocking thread is told to stop.
 #[derive(Default)]
@@ -43,6 +43,8 @@ impl Drop for Progress {
 pub(super) struct Watched {
     percent: Arc<AtomicI32>,
     cancelled: Arc<AtomicBool>,
+    /// Whether there is no picture of the model yet.
+    undrawn: bool,
 }
 
 impl Watched {
@@ -62,7 +64,7 @@ pub(super) fn by_the_book(book: Arc<PriceBook>) -> Measuring {
         let (loaded, measured) = measure_model(&job.model.format, bytes)?;
         watched.reached(70)?;
         let quote = quote(&measured, &job.item, &book, &job.model.sha256)?;
-        let picture = preview::render(&loaded.mesh, preview::SIZE_PX);
+        let picture = watched.undrawn.then(|| preview::render(&loaded.mesh, preview::SIZE_PX));
         watched.reached(90)?;
         Ok((quote, picture))
     })
@@ -83,7 +85,9 @@ pub(super) async fn price(
     let bytes = fetch(&shared.blobs, &job.model.sha256, shared.config.patience).await?;
     progress.percent.fetch_max(10, Ordering::Relaxed);
     pretend(shared.config.slowdown, progress).await;
-    let watched = Watched { percent: progress.percent.clone(), cancelled: progress.cancelled.clone() };
+    // The same model is ordered again and again, and drawing it takes longer than measuring it.
+    let undrawn = !shared.blobs.has_preview(&job.model.sha256).await.unwrap_or(false);
+    let watched = Watched { percent: progress.percent.clone(), cancelled: progress.cancelled.clone(), undrawn };
     let (measuring, blocking_job) = (shared.measuring.clone(), job.clone());
     let work = move || {
         let _slot = slot;
@@ -91,7 +95,9 @@ pub(super) async fn price(
     };
     let (quote, picture) = tokio::task::spawn_blocking(work).await.map_err(broken)??;
     // A price without a picture is still a price.
-    if let Err(error) = shared.blobs.put_preview(&job.model.sha256, picture.into()).await {
+    if let Some(picture) = picture
+        && let Err(error) = shared.blobs.put_preview(&job.model.sha256, picture.into()).await
+    {
         tracing::warn!(%error, "the preview could not be stored");
     }
     Ok(quote)

@@ -42,6 +42,20 @@ async fn a_granted_job_is_priced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_has_a_picture_is_not_drawn_again() {
+    let mut house = House::new();
+    let worker = house.start(House::config());
+    let job = house.ask_ring(1).await;
+    let accept = house.expect("AcceptPricing");
+    house.blobs.put_preview(&job.model.sha256, "drawn before".into()).await.expect("stored");
+    house.accept(&accept).await;
+    let complete = house.expect("CompletePricing");
+    house.accept(&complete).await;
+    worker.drain().await;
+    assert_eq!(house.blobs.get_preview(&job.model.sha256).await.expect("store"), Some("drawn before".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_priced_is_told_with_its_kind() {
     let mut house = House::new();
     let config = House::config();
