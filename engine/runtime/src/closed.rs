@@ -23,7 +23,7 @@ const BUFFER: usize = 256;
 /// for an engine that works off a backlog that was a sixth of everything it did.
 const RECENT: usize = 4096;
 /// Every so many writes the index is brought in order, which lets it use its free pages again.
-const SETTLE_EVERY: u32 = 16;
+const SETTLE_EVERY: u32 = 4;
 /// The system caches the file too.
 const CACHE_BYTES: usize = 512 * 1024;
 
