@@ -19,9 +19,6 @@ use crate::{Error, Metrics, Model, Store};
 /// its last transactions is noticed, and offsets that moved without records (the end of a Kafka
 /// transaction takes one) are stored.
 const IDLE: Duration = Duration::from_secs(1);
-/// From the beginning of one commit to that of the next, at least. A commit of one record costs nearly as much as one of
-/// fifty: under load every model would else commit for each event, and take a core for it.
-const PACE: Duration = Duration::from_millis(10);
 /// How long a runner that another one was faster than holds back.
 const LEE: Duration = Duration::from_millis(250);
 
@@ -74,7 +71,6 @@ impl Session {
         let mut taken = committer.stored.clone();
         let mut look_at = Instant::now() + IDLE;
         let mut in_lee = false;
-        let mut not_before = Instant::now();
         loop {
             let chunk = tokio::select! {
                 biased;
@@ -87,8 +83,9 @@ impl Session {
                 None => Batch::empty(taken.clone()),
                 Some(None) => return End::Reread,
                 Some(Some(chunk)) => {
-                    self.pause(if in_lee { LEE } else { not_before.saturating_duration_since(Instant::now()) }).await;
-                    not_before = Instant::now() + PACE;
+                    if in_lee {
+                        self.pause(LEE).await;
+                    }
                     Batch::gather(chunk, &mut source)
                 }
             };

@@ -16,9 +16,12 @@ use crate::Error;
 /// Where librdkafka tells that a connection broke, or could not be made.
 const BROKEN: &str = "FAIL";
 
+/// In these states of a connection it has carried requests.
+const IN_USE: [&str; 2] = ["in state UP", "in state REAUTH"];
+
 /// Whether such words are of a connection that was never up: nothing had been sent over it.
 fn never_made(reason: &str) -> bool {
-    reason.contains("in state ") && !reason.contains("in state UP")
+    reason.contains("in state ") && !IN_USE.iter().any(|state| reason.contains(state))
 }
 
 /// Remembers what went wrong with the connections of one client.
@@ -201,6 +204,8 @@ mod tests {
         assert!(!watch.take_disturbed());
         watch.log(RDKafkaLogLevel::Debug, BROKEN, broke);
         assert!(watch.take_disturbed());
+        watch.log(RDKafkaLogLevel::Debug, BROKEN, "Disconnected (after 12ms in state REAUTH)");
+        assert!(watch.take_disturbed(), "it was up before, and asks once more who we are");
         watch.error(&error, broke);
         assert!(watch.take_disturbed());
         watch.error(&KafkaError::Global(RDKafkaErrorCode::Fatal), "whatever it is");
