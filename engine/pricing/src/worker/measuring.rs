@@ -23,7 +23,7 @@ const SLOW_STEPS: u32 = 10;
 /// Between two tries to fetch a model while the object store cannot be reached.
 const STORE_RETRY: Duration = Duration::from_millis(500);
 
-/// What blocking work gives: the quote, and a picture.
+/// What blocking work gives: the quote, and a picture where the model has none yet.
 pub(super) type Measuring = Arc<dyn Fn(&PricingJob, &Bytes, &Watched) -> Result<(Quote, Option<Vec<u8>>), Failure> + Send + Sync>;
 
 /// How far a job is. When it is dropped, what still runs on the blocking thread is told to stop.
