@@ -57,7 +57,10 @@ impl Desk {
         let wish = json!({"url": format!("http://{}/atelier", socket.local_addr()?), "description": "the demo's partner"});
         let made = props.api.post(As::Partner(&partner.key), "/partner/v1/webhooks", &format!("{}-desk", props.run), &wish).await;
         let made = match made {
-            Err(Refused { status: 422, .. }) => return Ok(None),
+            Err(refused @ Refused { status: 422, .. }) => {
+                println!("no webhooks: the house may not send any to this machine (start it with --webhook-allow 127.0.0.1/32): {refused}");
+                return Ok(None);
+            }
             made => made?,
         };
         let text = |field: &str| made[field].as_str().map(str::to_owned).ok_or_else(|| format!("an endpoint without {field}"));
@@ -101,7 +104,8 @@ impl Listener {
     fn untold(&self, orders: usize) -> Vec<String> {
         let last = self.last();
         let board = self.board.lock();
-        let lacking = (last.len() < orders).then(|| format!("{} of {orders} orders were told of", last.len()));
+        let lacking =
+            (last.len() < orders).then(|| format!("{} of {orders} orders were told of; is `atelier webhooks` running?", last.len()));
         let behind = |(order, told): (&String, &Told)| {
             let status = status_of(&board, order).filter(|status| *status != told.status)?;
             Some(format!("order {order} is {status}, and {} was the last that was told", told.status))

@@ -88,6 +88,8 @@ pub(crate) fn environment(settings: &Settings, carrier_secret: &str) -> Vec<(&'s
         ("ATELIER_CARRIER_SECRET", carrier_secret.to_owned()),
         ("ATELIER_DATA", settings.data.display().to_string()),
         ("ATELIER_TOPIC_PREFIX", settings.topic_prefix.clone()),
+        ("ATELIER_WEBHOOK_LATE_S", settings.webhook_late_s.to_string()),
+        ("ATELIER_PUBLIC_URL", settings.public_url.clone()),
     ];
     if let LogChoice::Kafka { brokers } = &settings.log {
         environment.push(("ATELIER_LOG", format!("kafka://{brokers}")));
