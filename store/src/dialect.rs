@@ -39,6 +39,24 @@ impl Dialect {
         }
     }
 
+    /// The text of a migration, written for SQLite, as this database takes it. SQLite keeps the rows of a table apart from
+    /// its key unless it is told not to.
+    pub(crate) fn migration(self, sql: &'static str) -> Cow<'static, str> {
+        match self {
+            Dialect::Sqlite => sql.into(),
+            Dialect::Postgres => sql.replace(" WITHOUT ROWID", "").into(),
+        }
+    }
+
+    /// What a statement begins with that writes several rows. Where a row is refused the whole transaction is given up, so
+    /// SQLite need not keep what the statement changed before, which is a copy of every page.
+    pub(crate) fn insert(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "INSERT OR FAIL INTO",
+            Dialect::Postgres => "INSERT INTO",
+        }
+    }
+
     /// Starts a transaction that will write. SQLite must take the write lock at once: a transaction
     /// that reads first and writes later fails when another process wrote in between.
     pub(crate) fn begin(self) -> Cow<'static, str> {
@@ -77,16 +95,17 @@ impl Dialect {
     /// Run on every new connection.
     ///
     /// Every statement is expected to have its index. PostgreSQL would plan those of a new store for empty
-    /// tables and keep reading whole tables while they grow; SQLite would copy its log back after each large batch.
+    /// tables and keep reading whole tables while they grow; SQLite would copy its log back after each large batch, and
+    /// write a file of what it changed for every statement of several rows, of which one might be refused.
     pub(crate) fn prepare(self, used: Use, durability: Durability) -> &'static str {
         match (self, used, durability) {
             (Dialect::Sqlite, Use::Write, Durability::Rebuilt) => {
                 "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32000; \
-                 PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864"
+                 PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864"
             }
             (Dialect::Sqlite, Use::Write, Durability::Kept) => {
                 "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32000; \
-                 PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864"
+                 PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864"
             }
             (Dialect::Sqlite, Use::Read, _) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = 1; PRAGMA cache_size = -8000",
             (Dialect::Postgres, Use::Write, Durability::Rebuilt) => {

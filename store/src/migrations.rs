@@ -51,7 +51,7 @@ pub(crate) async fn run(connection: &mut AnyConnection, dialect: Dialect, schema
             }
             continue;
         }
-        transaction.execute(*sql).await?;
+        transaction.execute(&*dialect.migration(sql)).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         sqlx::query(&note).bind(*name).bind(*sql).bind(now).execute(&mut *transaction).await?;

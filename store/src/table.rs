@@ -46,7 +46,8 @@ impl Table {
             Conflict::Keep => "NOTHING".into(),
         };
         format!(
-            "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO {conflict}",
+            "{} {} ({}) VALUES {} ON CONFLICT ({}) DO {conflict}",
+            dialect.insert(),
             self.name,
             self.columns.join(", "),
             places(dialect, size, self.columns.len()),
@@ -57,7 +58,8 @@ impl Table {
     /// Writes the rows, each with a value per column. No key may come twice.
     ///
     /// # Errors
-    /// [`Error::Refused`] when a constraint does not hold, [`Error::Unavailable`].
+    /// [`Error::Refused`] when a constraint does not hold, [`Error::Unavailable`]. After any of them some rows may be written
+    /// and others not: the transaction must not be committed.
     pub async fn write(&self, transaction: &mut Transaction, rows: Vec<Vec<Value>>) -> Result<(), Error> {
         let dialect = transaction.dialect;
         let mut rows = rows.into_iter();
