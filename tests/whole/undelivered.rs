@@ -148,16 +148,16 @@ fn audited(store: Option<String>, said: &Said, spoil: impl FnOnce(&House) -> Str
 
 /// One message of the second order by id.
 const ONE: &str =
-    "SELECT order_id, sequence, endpoint_id FROM webhook_deliveries ORDER BY order_id, endpoint_id, sequence LIMIT 1 OFFSET 4";
+    "SELECT d.order_id, d.number, d.endpoint_id FROM webhook_deliveries d ORDER BY d.order_id, d.endpoint_id, d.number LIMIT 1 OFFSET 4";
 
 #[test]
 fn a_delivery_that_is_gone_is_named_by_the_audit_on_sqlite() {
     audited(None, &MISSING, |house| {
         let rows = Connection::open(house.data.join("webhooks.sqlite")).unwrap();
-        let (order, sequence, endpoint): (String, i64, String) =
+        let (order, number, endpoint): (String, i64, String) =
             rows.query_row(ONE, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-        let delete = "DELETE FROM webhook_deliveries WHERE order_id = ? AND sequence = ? AND endpoint_id = ?";
-        assert_eq!(rows.execute(delete, (&order, sequence, &endpoint)).unwrap(), 1);
+        let delete = "DELETE FROM webhook_deliveries WHERE number = ? AND endpoint_id = ?";
+        assert_eq!(rows.execute(delete, (number, &endpoint)).unwrap(), 1);
         order
     });
 }
@@ -168,29 +168,29 @@ fn a_delivery_that_is_gone_is_named_by_the_audit_on_postgresql() {
     let store = Postgres::shared().create_database(database);
     audited(Some(store), &MISSING, |_| {
         let delete = format!(
-            "WITH one AS ({ONE}) DELETE FROM webhook_deliveries d USING one WHERE d.order_id = one.order_id AND d.sequence = one.sequence \
-             AND d.endpoint_id = one.endpoint_id RETURNING d.order_id"
+            "WITH one AS ({ONE}) DELETE FROM webhook_deliveries d USING one WHERE d.number = one.number AND d.endpoint_id = one.endpoint_id \
+             RETURNING d.order_id"
         );
         Postgres::shared().query(database, &delete)
     });
 }
 
-/// A copy of the first message, as one more of its order's.
-const COPY: &str = "INSERT INTO webhook_deliveries (endpoint_id, order_id, sequence, event_id, event_type, body, event_at, state, attempts) \
-    SELECT endpoint_id, order_id, 99, event_id, event_type, body, event_at, 1, 1 FROM webhook_deliveries \
-    ORDER BY order_id, endpoint_id, sequence LIMIT 1";
+/// A copy of the first message, as one more of its order's, which everybody has been sent.
+const COPY: &str = "INSERT INTO webhook_messages (partner, number, order_id, sequence, event_id, event_type, event_at, log_partition, \
+    log_offset, body) SELECT partner, 0, order_id, 99, event_id, event_type, event_at, log_partition, log_offset, body \
+    FROM webhook_messages ORDER BY order_id, sequence LIMIT 1";
 
 #[test]
-fn a_delivery_that_tells_of_nothing_is_named_by_the_audit_on_sqlite() {
+fn a_message_that_tells_of_nothing_is_named_by_the_audit_on_sqlite() {
     audited(None, &STRAY, |house| {
         let rows = Connection::open(house.data.join("webhooks.sqlite")).unwrap();
         assert_eq!(rows.execute(COPY, []).unwrap(), 1);
-        rows.query_row("SELECT order_id FROM webhook_deliveries WHERE sequence = 99", [], |row| row.get(0)).unwrap()
+        rows.query_row("SELECT order_id FROM webhook_messages WHERE sequence = 99", [], |row| row.get(0)).unwrap()
     });
 }
 
 #[test]
-fn a_delivery_that_tells_of_nothing_is_named_by_the_audit_on_postgresql() {
+fn a_message_that_tells_of_nothing_is_named_by_the_audit_on_postgresql() {
     let database = "webhooks_strays";
     let store = Postgres::shared().create_database(database);
     audited(Some(store), &STRAY, |_| Postgres::shared().query(database, &format!("{COPY} RETURNING order_id")));

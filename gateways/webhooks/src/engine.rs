@@ -1,7 +1,6 @@
 //! The role: reading, sending, housekeeping, each a task of its own.
 
 use std::collections::BTreeSet;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +22,8 @@ use crate::{Error, Metrics};
 const POLL: Duration = Duration::from_millis(100);
 /// A turn is made at least this often.
 const TICK: Duration = Duration::from_millis(100);
+/// While there is something in hand to be sent, turns are so far apart: one transaction writes down much.
+const PACE: Duration = Duration::from_millis(10);
 /// How long a process that another one was faster than holds back.
 const LEE: Duration = Duration::from_millis(250);
 /// Orders set aside are tried again this often: a newer program may have joined.
@@ -148,6 +149,7 @@ async fn dispatch(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<boo
     let mut dispatcher = Dispatcher::new(parts.store, parts.clock, random, parts.limits, parts.metrics.clone(), parts.name);
     let mut end: Option<Instant> = None;
     let mut away = false;
+    let mut turned = Instant::now();
     loop {
         if end.is_none() && *stop.borrow() {
             dispatcher.drain();
@@ -165,9 +167,17 @@ async fn dispatch(parts: Parts, woken: Arc<Woken>, mut stop: watch::Receiver<boo
                 () = tokio::time::sleep(TICK) => {}
             }
         }
+        while sending.has_more() && turned.elapsed() < PACE {
+            tokio::select! {
+                () = sending.heard() => {}
+                () = tokio::time::sleep_until(turned + PACE) => {}
+            }
+        }
         let news = std::mem::take(&mut *woken.endpoints.lock().unwrap_or_else(PoisonError::into_inner));
         dispatcher.wake(&news);
-        match turn(&mut dispatcher, &mut sending).await {
+        let turn = turn(&mut dispatcher, &mut sending).await;
+        turned = Instant::now();
+        match turn {
             Ok(()) => {
                 if std::mem::take(&mut away) {
                     tracing::info!("webhooks are sent again");
@@ -192,15 +202,7 @@ async fn turn(dispatcher: &mut Dispatcher, sending: &mut Sending) -> Result<(), 
     dispatcher.take_back(&unsent);
     // What is under way is stopped before its lease runs out, also where the store neither answers nor breaks.
     let limit = dispatcher.time_left();
-    let starts = {
-        let mut turn = pin!(tokio::time::timeout(limit, dispatcher.turn(finished)));
-        loop {
-            tokio::select! {
-                done = &mut turn => break done.unwrap_or(Err(Error::Late))?,
-                () = sending.heard() => {}
-            }
-        }
-    };
+    let starts = tokio::time::timeout(limit, dispatcher.turn(finished)).await.unwrap_or(Err(Error::Late))?;
     if dispatcher.is_late() {
         return Err(Error::Late);
     }

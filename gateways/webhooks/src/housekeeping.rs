@@ -37,11 +37,7 @@ impl Default for Retention {
 
 pub(crate) async fn set_gauges(store: &Store, clock: &Clock, metrics: &Metrics) -> Result<(), Error> {
     let now = clock();
-    let oldest = Select::text("SELECT since FROM webhook_heads ORDER BY since LIMIT 1").first(store).await?;
-    metrics.oldest(match oldest {
-        Some(row) => now - Columns::of(&row).int()?,
-        None => 0,
-    });
+    metrics.oldest(oldest(store).await?.map_or(0, |oldest| now - oldest));
     let parked = Select::text("SELECT COUNT(*) FROM webhook_parked").first(store).await?;
     metrics.set_aside.set(parked.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0));
     let select = Select::text("SELECT COUNT(*), SUM(CASE WHEN enabled = 0 THEN 1 ELSE 0 END), ")
@@ -60,6 +56,20 @@ pub(crate) async fn set_gauges(store: &Store, clock: &Clock, metrics: &Metrics) 
         }
     }
     Ok(())
+}
+
+/// Since when the message could have been sent that waits longest.
+async fn oldest(store: &Store) -> Result<Option<i64>, Error> {
+    // Of the messages after an endpoint's place the first may be one that it does not want, for the moment until its
+    // lane passes it over.
+    const UNTAKEN: &str = "SELECT MIN(CASE WHEN first.event_at > e.enabled_at THEN first.event_at ELSE e.enabled_at END) \
+        FROM webhook_endpoints e JOIN webhook_messages first ON first.partner = e.partner AND first.number = \
+        (SELECT MIN(m.number) FROM webhook_messages m WHERE m.partner = e.partner AND m.number > e.taken)";
+    let head = Select::text("SELECT since FROM webhook_heads ORDER BY since LIMIT 1").first(store).await?;
+    let head = head.map(|row| Columns::of(&row).int()).transpose()?;
+    let untaken = Select::text(UNTAKEN).first(store).await?;
+    let untaken = untaken.map(|row| Columns::of(&row).optional_int()).transpose()?.flatten();
+    Ok(head.into_iter().chain(untaken).min())
 }
 
 /// Counts what does not arrive. Where much waits that takes a while, so it is done with pruning.
@@ -92,34 +102,71 @@ pub(crate) async fn prune(store: &Store, clock: &Clock, retention: Retention) ->
 }
 
 async fn prune_one(store: &Store, endpoint_id: Uuid, before: i64, count: i64) -> Result<u64, Error> {
-    // The settling time of the first message too many.
-    let select = Select::text("SELECT settled_at FROM webhook_deliveries WHERE ")
-        .push("endpoint_id = ? AND state = 1 ORDER BY settled_at DESC LIMIT 1 OFFSET ?", [endpoint_id.into(), count.into()]);
-    let before = match select.first(store).await? {
-        Some(row) => before.max(Columns::of(&row).int()?.saturating_add(1)),
-        None => before,
-    };
-    let mut gone = 0;
+    // The number of the first message too many.
+    let many = Select::text("SELECT number FROM webhook_deliveries WHERE ")
+        .push("endpoint_id = ? AND state = 1 ORDER BY number DESC LIMIT 1 OFFSET ?", [endpoint_id.into(), count.into()]);
+    let many = many.first(store).await?.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(i64::MIN);
+    let (mut gone, mut after) = (0, i64::MIN);
     loop {
-        const PRUNE: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 1 AND settled_at < $2 AND settled_at <= $3";
+        const PRUNE: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND number > $2 AND number <= $3 AND state = 1 \
+            AND (settled_at < $4 OR number <= $5)";
         const NOTE: &str = "UPDATE webhook_endpoints SET pruned_to = $1 WHERE endpoint_id = $2 AND pruned_to < $1";
         let mut transaction = store.begin().await?;
         transaction.lock(LOCK).await?;
-        let last = Select::text("SELECT MAX(settled_at) FROM (SELECT settled_at FROM webhook_deliveries WHERE ")
-            .push("endpoint_id = ? AND state = 1 AND settled_at < ?", [endpoint_id.into(), before.into()])
-            .push(" ORDER BY settled_at LIMIT ?) AS oldest", [CHUNK.into()]);
-        let Some(last) = number(last, &mut transaction).await? else { return Ok(gone) };
-        let newest = Select::text("SELECT MAX(event_at) FROM webhook_deliveries WHERE ")
-            .push("endpoint_id = ? AND state = 1 AND settled_at < ? AND settled_at <= ?", [endpoint_id.into(), before.into(), last.into()]);
+        // They were delivered about in their order. Those that were not, being late, go with later ones.
+        let oldest = Select::text("SELECT MAX(number) FROM (SELECT number FROM webhook_deliveries WHERE ")
+            .push("endpoint_id = ? AND number > ?", [endpoint_id.into(), after.into()])
+            .push(" ORDER BY number LIMIT ?) AS oldest", [CHUNK.into()]);
+        let Some(last) = number(oldest, &mut transaction).await? else { return Ok(gone) };
+        let newest =
+            Select::text("SELECT MAX(m.event_at) FROM webhook_deliveries d JOIN webhook_endpoints e ON e.endpoint_id = d.endpoint_id ")
+                .push(
+                    "JOIN webhook_messages m ON m.partner = e.partner AND m.number = d.number WHERE d.endpoint_id = ?",
+                    [endpoint_id.into()],
+                )
+                .push(" AND d.number > ? AND d.number <= ? AND d.state = 1", [after.into(), last.into()])
+                .push(" AND (d.settled_at < ? OR d.number <= ?)", [before.into(), many.into()]);
         let newest = number(newest, &mut transaction).await?;
-        gone += transaction.execute(PRUNE, [endpoint_id.into(), before.into(), last.into()]).await?;
-        transaction.execute(NOTE, [newest.into(), endpoint_id.into()]).await?;
+        let pruned = transaction.execute(PRUNE, [endpoint_id.into(), after.into(), last.into(), before.into(), many.into()]).await?;
+        transaction.execute(NOTE, [newest.unwrap_or(i64::MIN).into(), endpoint_id.into()]).await?;
+        let select = Select::text("SELECT partner FROM webhook_endpoints WHERE ").push("endpoint_id = ?", [endpoint_id.into()]);
+        let partner = select.first_in(&mut transaction).await?.map(|row| Columns::of(&row).text()).transpose()?;
+        let kept = Select::text("SELECT COUNT(*) FROM webhook_deliveries WHERE ")
+            .push("endpoint_id = ? AND number > ? AND number <= ? AND state = 1", [endpoint_id.into(), after.into(), last.into()]);
+        let kept = number(kept, &mut transaction).await?;
         transaction.commit().await?;
+        gone += pruned;
+        if let Some(partner) = partner.filter(|_| pruned > 0) {
+            sweep(store, &partner, after, last).await?;
+        }
+        if kept != Some(0) {
+            return Ok(gone);
+        }
+        after = last;
+    }
+}
+
+/// Removes a partner's messages of these numbers that no endpoint needs any more, neither to send nor to tell of.
+pub(crate) async fn sweep(store: &Store, partner: &str, after: i64, upto: i64) -> Result<(), atelier_store::Error> {
+    const SWEEP: &str = "DELETE FROM webhook_messages WHERE partner = $1 AND number > $2 AND number <= $3 AND NOT EXISTS \
+        (SELECT 1 FROM webhook_endpoints e WHERE e.partner = webhook_messages.partner AND (e.taken < webhook_messages.number OR EXISTS \
+        (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.endpoint_id AND d.number = webhook_messages.number)))";
+    let mut from = after;
+    loop {
+        let mut transaction = store.begin().await?;
+        transaction.lock(LOCK).await?;
+        let page = Select::text("SELECT MAX(number) FROM (SELECT number FROM webhook_messages WHERE ")
+            .push("partner = ? AND number > ? AND number <= ?", [partner.into(), from.into(), upto.into()])
+            .push(" ORDER BY number LIMIT ?) AS page", [CHUNK.into()]);
+        let Some(to) = number(page, &mut transaction).await? else { return Ok(()) };
+        transaction.execute(SWEEP, [partner.into(), from.into(), to.into()]).await?;
+        transaction.commit().await?;
+        from = to;
     }
 }
 
 /// The one number a question is answered with.
-async fn number(select: Select, transaction: &mut Transaction) -> Result<Option<i64>, Error> {
+async fn number(select: Select, transaction: &mut Transaction) -> Result<Option<i64>, atelier_store::Error> {
     Ok(match select.first_in(transaction).await? {
         Some(row) => Columns::of(&row).optional_int()?,
         None => None,

@@ -1,10 +1,12 @@
 //! Signed messages to partners' endpoints: in order, again until they arrive, never into our own network.
 //!
 //! The way of a message: [`ingest`] reads `orders.events`, finds what shows a partner something new
-//! ([`atelier_projections::feed`], the same rule as the feed's) and writes a delivery for each endpoint that wants it, with the log's offsets in the same
-//! transaction, so no event is lost or doubled there. [`dispatch`] takes endpoints under a lease, and of each
-//! order's messages the first one that is pending. [`Sender`] signs and posts it over a connection that the
-//! [`Guard`] has let through. What follows from the answer is decided in [`decide`], which is pure.
+//! ([`atelier_projections::feed`], the same rule as the feed's) and writes it down as a numbered message, once for all the
+//! partner's endpoints, with the log's offsets in the same transaction, so no event is lost or doubled there. An endpoint
+//! has a place among its partner's messages. [`dispatch`] takes endpoints under a lease and goes on from their places;
+//! what arrives gets a row that says so, what does not gets one that says when it is tried again, and holds its order back.
+//! [`Sender`] signs and posts over a connection that the [`Guard`] has let through. What follows from the answer is decided
+//! in [`decide`], which is pure.
 //!
 //! What holds:
 //! 1. An order's messages first reach an endpoint in the order of their `sequence`: a later one is not sent
@@ -16,8 +18,8 @@
 //! 4. A disabled endpoint loses nothing. Nor does an order of which an event cannot be read yet: it waits.
 //! 5. No address that is not public is dialled, unless it is on the list given.
 //!
-//! Deliberately absent: orders' data beyond what a partner sees, retries in memory, a queue that has to fit
-//! into it.
+//! Deliberately absent: orders' data beyond what a partner sees, retries in memory, a queue that has to fit into it. A
+//! message that has arrived and has no row yet, because the process died, is sent again.
 
 mod decide;
 mod dispatch;
@@ -37,6 +39,7 @@ pub mod signature;
 mod stamp;
 mod tables;
 mod undelivered;
+mod untaken;
 mod wanting;
 
 #[cfg(test)]

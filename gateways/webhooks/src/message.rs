@@ -1,5 +1,6 @@
 //! The bodies of messages.
 
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -45,8 +46,9 @@ pub struct OrderData {
     pub previous_version: i64,
     /// 1, 2, 3 … among what you were shown of this order.
     pub sequence: i64,
-    /// That of the message about this order which this endpoint was sent before; 0 for none, or when it has
-    /// left the delivery log. Another one than you saw last: one is missing, ask the feed.
+    /// That of the message about this order which this endpoint was sent before; 0 for none, or where what it wanted
+    /// was changed and that message has left the delivery log. Another one than you saw last: one is missing, ask the
+    /// feed.
     pub previous_sequence: i64,
     /// Where the order can be read.
     pub link: String,
@@ -64,8 +66,8 @@ pub struct MessagePrice {
 }
 
 impl OrderMessage {
-    /// `previous_sequence` is that of the message sent before; `base` comes before the link's path.
-    pub(crate) fn of(shown: &Shown, previous_sequence: i64, base: &str) -> Self {
+    /// As an endpoint gets it that was sent the message before; `base` comes before the link's path.
+    pub(crate) fn of(shown: &Shown, base: &str) -> Self {
         let Seen { order_id, reference, version, sequence, status, held, price, .. } = &shown.order;
         Self {
             event_type: shown.event_type.to_owned(),
@@ -80,7 +82,7 @@ impl OrderMessage {
                 version: *version,
                 previous_version: shown.previous_version,
                 sequence: *sequence,
-                previous_sequence,
+                previous_sequence: sequence - 1,
                 link: format!("{base}/partner/v1/orders/{order_id}"),
             },
         }
@@ -89,6 +91,16 @@ impl OrderMessage {
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers are JSON")
     }
+}
+
+/// The body of a message as an endpoint gets it that was sent this one of the order before.
+pub(crate) fn with_previous(body: &Bytes, sequence: i64, previous: i64) -> Bytes {
+    // In a text of JSON a quote has a backslash before it, so this is the name of a member.
+    const NAME: &str = "\"previous_sequence\":";
+    let Some(text) = std::str::from_utf8(body).ok().filter(|_| previous != sequence - 1) else { return body.clone() };
+    let Some((head, tail)) = text.split_once(NAME) else { return body.clone() };
+    let tail = tail.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    Bytes::from(format!("{head}{NAME}{previous}{tail}"))
 }
 
 /// A message that only tries an endpoint.
@@ -121,7 +133,15 @@ fn decimal(minor: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::decimal;
+    use super::*;
+
+    #[test]
+    fn a_body_says_what_was_sent_before() {
+        let body = Bytes::from(r#"{"data":{"reference":"\"previous_sequence\":7,","sequence":12,"previous_sequence":11,"link":"x"}}"#);
+        assert_eq!(with_previous(&body, 12, 11), body);
+        let nine = r#"{"data":{"reference":"\"previous_sequence\":7,","sequence":12,"previous_sequence":9,"link":"x"}}"#;
+        assert_eq!(with_previous(&body, 12, 9), nine);
+    }
 
     #[test]
     fn amounts_have_two_places() {

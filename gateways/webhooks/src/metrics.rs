@@ -54,7 +54,11 @@ impl Metrics {
             endpoints: Family::default(),
         };
         registry.register("webhook_events_read", "Events read from the log", metrics.read.clone());
-        registry.register("webhook_deliveries_created", "Messages that are to be sent", metrics.created.clone());
+        registry.register(
+            "webhook_messages_created",
+            "Messages that are to be sent, each once for all the endpoints of its partner",
+            metrics.created.clone(),
+        );
         registry.register(
             "webhook_attempts",
             "Attempts by result: delivered, refused (another status), unreachable (none), given_up (the last of three days)",

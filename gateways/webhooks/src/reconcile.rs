@@ -43,19 +43,19 @@ pub struct Missing {
     pub sequence: i64,
 }
 
-/// A message as it is kept.
+/// A message as it is kept, once for all endpoints of its partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Where it goes or went.
-    pub endpoint_id: Uuid,
+    /// Whose it is.
+    pub partner: String,
+    /// Among all messages.
+    pub number: i64,
     /// The order it is about.
     pub order_id: Uuid,
     /// The event it tells of.
     pub event_id: Uuid,
     /// Its number among the order's messages.
     pub sequence: i64,
-    /// Whose endpoint it is.
-    pub partner: String,
 }
 
 /// Whether there is any endpoint at all.
@@ -139,24 +139,15 @@ pub async fn reconcile(store: &Store, told: &[Told]) -> Result<Reconciled, Error
 /// # Errors
 /// The database.
 pub async fn kept_after(store: &Store, last: Option<&Kept>, limit: u32) -> Result<Vec<Kept>, Error> {
-    const ASK: &str = "SELECT d.endpoint_id, d.order_id, d.event_id, d.sequence, e.partner FROM webhook_deliveries d \
-        JOIN webhook_endpoints e ON e.endpoint_id = d.endpoint_id WHERE 1 = 1";
-    let mut select = Select::text(ASK);
-    if let Some(Kept { endpoint_id, order_id, sequence, .. }) = last {
-        let after = [(*endpoint_id).into(), (*order_id).into(), (*sequence).into()];
-        select = select.push(" AND (d.endpoint_id, d.order_id, d.sequence) > (?, ?, ?)", after);
+    let mut select = Select::text("SELECT partner, number, order_id, event_id, sequence FROM webhook_messages WHERE 1 = 1");
+    if let Some(Kept { partner, number, .. }) = last {
+        select = select.push(" AND (partner, number) > (?, ?)", [partner.as_str().into(), (*number).into()]);
     }
-    let select = select.push(" ORDER BY d.endpoint_id, d.order_id, d.sequence LIMIT ?", [i64::from(limit).into()]);
-    let rows = select.all(store).await?;
+    let rows = select.push(" ORDER BY partner, number LIMIT ?", [i64::from(limit).into()]).all(store).await?;
     let kept = rows.iter().map(|row| {
         let mut columns = Columns::of(row);
-        Ok(Kept {
-            endpoint_id: columns.id()?,
-            order_id: columns.id()?,
-            event_id: columns.id()?,
-            sequence: columns.int()?,
-            partner: columns.text()?,
-        })
+        let (partner, number, order_id) = (columns.text()?, columns.int()?, columns.id()?);
+        Ok(Kept { partner, number, order_id, event_id: columns.id()?, sequence: columns.int()? })
     });
     kept.collect()
 }
@@ -164,20 +155,21 @@ pub async fn kept_after(store: &Store, last: Option<&Kept>, limit: u32) -> Resul
 /// The endpoints of the partners concerned.
 async fn wanting(store: &Store, told: &[Told]) -> Result<Vec<Wanting>, Error> {
     let mut found = Vec::new();
-    for select in Wanting::of(told) {
+    for select in Wanting::of(told.iter().map(|told| told.shown.order.partner.as_str())) {
         for row in &select.all(store).await? {
-            found.push(Wanting::read(row)?);
+            found.push(Wanting::read(&mut Columns::of(row))?);
         }
     }
     Ok(found)
 }
 
-/// By event: the state of its delivery.
+/// By event: the state of its delivery. A message that nobody has taken up is pending.
 async fn states(store: &Store, endpoint_id: Uuid, due: &[&Told]) -> Result<HashMap<Uuid, i64>, Error> {
+    const ASK: &str = "SELECT m.event_id, COALESCE(d.state, 0) FROM webhook_endpoints e JOIN webhook_messages m ON m.partner = e.partner \
+        LEFT JOIN webhook_deliveries d ON d.endpoint_id = e.endpoint_id AND d.number = m.number \
+        WHERE (d.number IS NOT NULL OR m.number > e.taken)";
     let ids = due.iter().map(|told| told.shown.event_id.into()).collect();
-    let select = Select::text("SELECT event_id, state FROM webhook_deliveries WHERE ")
-        .push("endpoint_id = ?", [endpoint_id.into()])
-        .any_of(" AND event_id IN", ids);
+    let select = Select::text(ASK).push(" AND e.endpoint_id = ?", [endpoint_id.into()]).any_of(" AND m.event_id IN", ids);
     let rows = select.all(store).await?;
     let states = rows.iter().map(|row| {
         let mut columns = Columns::of(row);

@@ -1,13 +1,14 @@
 //! Sending: what the dispatcher found due, of each endpoint so much at once.
 //!
 //! The dispatcher hands over more than may be under way, so that an endpoint's next message leaves when an answer
-//! comes, and not when the store has written that answer down. All that is here is of different orders, or of
-//! different endpoints: which of it leaves first is nobody's concern.
+//! comes, and not when the store has written that answer down: whoever has an answer takes the next message. All that is
+//! here is of different orders, or of different endpoints: which of it leaves first is nobody's concern.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::task::{JoinError, JoinSet};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::decide::Heard;
@@ -21,6 +22,7 @@ pub(crate) struct Queue {
     lines: HashMap<Uuid, Line>,
     /// Endpoints with a message that may leave, each once. They take turns.
     ready: VecDeque<Uuid>,
+    waiting: usize,
     under_way: usize,
 }
 
@@ -33,12 +35,13 @@ struct Line {
 
 impl Queue {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, lines: HashMap::new(), ready: VecDeque::new(), under_way: 0 }
+        Self { limits, lines: HashMap::new(), ready: VecDeque::new(), waiting: 0, under_way: 0 }
     }
 
     pub(crate) fn add(&mut self, start: Start) {
         let endpoint_id = start.key.endpoint_id;
         self.lines.entry(endpoint_id).or_default().waiting.push_back(start);
+        self.waiting += 1;
         self.line_up(endpoint_id);
     }
 
@@ -54,7 +57,7 @@ impl Queue {
             // It may have been withdrawn since.
             let Some(start) = line.waiting.pop_front() else { continue };
             line.under_way += 1;
-            self.under_way += 1;
+            (self.waiting, self.under_way) = (self.waiting - 1, self.under_way + 1);
             self.line_up(endpoint_id);
             return Some(start);
         }
@@ -72,7 +75,8 @@ impl Queue {
     /// What of this endpoint waits does not leave.
     pub(crate) fn withdraw(&mut self, endpoint_id: Uuid) -> Vec<Key> {
         let Some(line) = self.lines.get_mut(&endpoint_id) else { return Vec::new() };
-        let keys = line.waiting.drain(..).map(|start| start.key).collect();
+        let keys: Vec<Key> = line.waiting.drain(..).map(|start| start.key).collect();
+        self.waiting -= keys.len();
         self.line_up(endpoint_id);
         keys
     }
@@ -90,116 +94,151 @@ impl Queue {
 
 /// Sends what it is given, and keeps what came of it for the next turn.
 pub(crate) struct Sending {
+    shared: Arc<Shared>,
+    limits: Limits,
+    /// Each sends one message after the other, as long as there are any.
+    senders: JoinSet<()>,
+}
+
+struct Shared {
     transport: Arc<dyn Transport>,
     clock: Clock,
     metrics: Metrics,
-    limits: Limits,
+    state: Mutex<State>,
+    /// There is something for a turn to write down.
+    news: Notify,
+}
+
+struct State {
     queue: Queue,
-    under_way: JoinSet<Finished>,
-    finished: Vec<Finished>,
-    /// Was to be sent, and was not.
-    unsent: Vec<Key>,
-    /// An attempt ended by a defect, and nobody knows which.
-    broken: bool,
+    came: Came,
 }
 
 /// What came of messages since the last turn.
+#[derive(Default)]
 pub(crate) struct Came {
     pub(crate) finished: Vec<Finished>,
+    /// Was to be sent, and was not.
     pub(crate) unsent: Vec<Key>,
+}
+
+impl Came {
+    fn is_empty(&self) -> bool {
+        self.finished.is_empty() && self.unsent.is_empty()
+    }
 }
 
 impl Sending {
     pub(crate) fn new(transport: Arc<dyn Transport>, clock: Clock, metrics: Metrics, limits: Limits) -> Self {
-        let (queue, under_way) = (Queue::new(limits), JoinSet::new());
-        Self { transport, clock, metrics, limits, queue, under_way, finished: Vec::new(), unsent: Vec::new(), broken: false }
+        let state = Mutex::new(State { queue: Queue::new(limits), came: Came::default() });
+        let shared = Arc::new(Shared { transport, clock, metrics, state, news: Notify::new() });
+        Self { shared, limits, senders: JoinSet::new() }
     }
 
     pub(crate) fn add(&mut self, starts: Vec<Start>) {
-        starts.into_iter().for_each(|start| self.queue.add(start));
-        self.begin();
+        let mut state = self.shared.state();
+        starts.into_iter().for_each(|start| state.queue.add(start));
+        while let Some(start) = state.queue.next() {
+            self.senders.spawn(send(self.shared.clone(), start));
+        }
     }
 
     /// Whether there is something for a turn to write down.
     pub(crate) fn has_news(&self) -> bool {
-        self.broken || !self.finished.is_empty() || !self.unsent.is_empty()
+        !self.shared.state().came.is_empty()
     }
 
-    /// Waits for the next answer and lets others leave in its place. Never ends where nothing is under way.
-    pub(crate) async fn heard(&mut self) {
-        match self.under_way.join_next().await {
-            Some(done) => self.took(done),
-            None => std::future::pending().await,
-        }
-        while let Some(done) = self.under_way.try_join_next() {
-            self.took(done);
-        }
-        self.begin();
+    /// Whether something waits for its place.
+    pub(crate) fn has_more(&self) -> bool {
+        self.shared.state().queue.waiting > 0
+    }
+
+    /// Waits until there may be news, or nothing that waits any more.
+    pub(crate) async fn heard(&self) {
+        self.shared.news.notified().await;
     }
 
     /// What came since the last call.
     ///
     /// # Errors
-    /// [`Error::Defect`].
+    /// [`Error::Defect`]: an attempt ended by a defect, and nobody knows which.
     pub(crate) fn take(&mut self) -> Result<Came, Error> {
-        if self.broken {
-            return Err(Error::Defect);
+        while let Some(ended) = self.senders.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "an attempt ended by a defect");
+                return Err(Error::Defect);
+            }
         }
-        Ok(Came { finished: std::mem::take(&mut self.finished), unsent: std::mem::take(&mut self.unsent) })
+        Ok(std::mem::take(&mut self.shared.state().came))
     }
 
     /// What of this endpoint waits does not leave: it may not be wanted any more, or elsewhere.
     pub(crate) fn withdraw(&mut self, endpoint_id: Uuid) {
-        self.unsent.extend(self.queue.withdraw(endpoint_id));
+        self.shared.state().withdraw(endpoint_id);
     }
 
     /// Nothing leaves any more.
     pub(crate) fn withdraw_all(&mut self) {
-        for endpoint_id in self.queue.lines.keys().copied().collect::<Vec<_>>() {
-            self.withdraw(endpoint_id);
+        let mut state = self.shared.state();
+        for endpoint_id in state.queue.lines.keys().copied().collect::<Vec<_>>() {
+            state.withdraw(endpoint_id);
         }
     }
 
     /// Stops and forgets all of it. What was under way may or may not arrive.
     pub(crate) async fn stop(&mut self) {
-        self.under_way.abort_all();
-        while self.under_way.join_next().await.is_some() {}
-        (self.queue, self.broken) = (Queue::new(self.limits), false);
-        self.finished.clear();
-        self.unsent.clear();
-        self.metrics.in_flight.set(0);
+        self.senders.abort_all();
+        while self.senders.join_next().await.is_some() {}
+        *self.shared.state() = State { queue: Queue::new(self.limits), came: Came::default() };
+        self.shared.metrics.in_flight.set(0);
+    }
+}
+
+/// Sends a message, and after it those that may leave in its place.
+async fn send(shared: Arc<Shared>, start: Start) {
+    let mut next = Some(start);
+    while let Some(start) = next.take() {
+        let now = (shared.clock)();
+        if let Some(event_at) = start.fresh {
+            shared.metrics.first_attempt.observe((now - event_at).max(0) as f64 / 1000.0);
+        }
+        let Start { key, tries, epoch, mut message, .. } = start;
+        message.timestamp_s = now.div_euclid(1000);
+        let attempt = shared.transport.send(message).await;
+        next = shared.took(Finished { key, tries, epoch, attempt });
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn took(&mut self, done: Result<Finished, JoinError>) {
-        match done {
-            Ok(done) => {
-                let endpoint_id = done.key.endpoint_id;
-                self.queue.ended(endpoint_id);
-                if Heard::of(&done.attempt.answer, (self.clock)()) != Heard::Delivered {
-                    // How much goes there now, the next turn decides.
-                    self.withdraw(endpoint_id);
-                }
-                self.finished.push(done);
-            }
-            Err(error) => {
-                tracing::error!(%error, "an attempt ended by a defect");
-                self.broken = true;
-            }
+    /// Keeps it for the next turn; what leaves now.
+    fn took(&self, done: Finished) -> Option<Start> {
+        let delivered = Heard::of(&done.attempt.answer, (self.clock)()) == Heard::Delivered;
+        let mut state = self.state();
+        let endpoint_id = done.key.endpoint_id;
+        state.queue.ended(endpoint_id);
+        if !delivered {
+            // How much goes there now, the next turn decides.
+            state.withdraw(endpoint_id);
         }
+        let first = state.came.finished.is_empty();
+        state.came.finished.push(done);
+        let next = state.queue.next();
+        self.metrics.in_flight.set(i64::try_from(state.queue.under_way).unwrap_or(i64::MAX));
+        drop(state);
+        if first || next.is_none() {
+            self.news.notify_one();
+        }
+        next
     }
+}
 
-    fn begin(&mut self) {
-        while let Some(start) = self.queue.next() {
-            let now = (self.clock)();
-            if let Some(event_at) = start.fresh {
-                self.metrics.first_attempt.observe((now - event_at).max(0) as f64 / 1000.0);
-            }
-            let Start { key, tries, epoch, mut message, .. } = start;
-            message.timestamp_s = now.div_euclid(1000);
-            let attempt = self.transport.send(message);
-            self.under_way.spawn(async move { Finished { key, tries, epoch, attempt: attempt.await } });
-        }
-        self.metrics.in_flight.set(i64::try_from(self.queue.under_way).unwrap_or(i64::MAX));
+impl State {
+    fn withdraw(&mut self, endpoint_id: Uuid) {
+        self.came.unsent.extend(self.queue.withdraw(endpoint_id));
     }
 }
 
@@ -210,8 +249,8 @@ mod tests {
     use crate::send::Message;
 
     fn start(endpoint: u128, sequence: i64) -> Start {
-        let key = Key { endpoint_id: Uuid::from_u128(endpoint), order_id: Uuid::from_u128(7), sequence };
-        let message = Message { url: String::new(), id: String::new(), timestamp_s: 0, secrets: vec![], body: "".into() };
+        let key = Key { endpoint_id: Uuid::from_u128(endpoint), order_id: Uuid::from_u128(7), number: sequence, sequence };
+        let message = Message { url: "".into(), id: "".into(), timestamp_s: 0, secrets: [].into(), body: "".into() };
         Start { key, tries: Tries::default(), epoch: 0, fresh: None, message }
     }
 
@@ -243,7 +282,7 @@ mod tests {
         assert_eq!(withdrawn, [2, 3]);
         queue.ended(Uuid::from_u128(1));
         assert_eq!(leave(&mut queue), []);
-        assert!(queue.lines.is_empty() && queue.under_way == 0, "nothing is kept of an endpoint that is through");
+        assert!(queue.lines.is_empty() && queue.under_way + queue.waiting == 0, "nothing is kept of an endpoint that is through");
         queue.add(start(1, 4));
         assert_eq!(leave(&mut queue), [(1, 4)]);
     }

@@ -1,10 +1,15 @@
 //! What does not arrive, for the ledger of gaps: nothing is kept for that, so each is gone as soon as the
 //! message is delivered, the endpoint enabled or the event read.
 
+use std::collections::HashSet;
+
 use atelier_projections::Undelivered;
 use atelier_store::{Columns, Row, Select, Store};
+use uuid::Uuid;
 
 use crate::Error;
+use crate::untaken::{Message, Untaken};
+use crate::wanting::{WANTING, Wanting};
 
 /// How long a message may be on its way before that is a gap, in milliseconds: from its event on, or from the time when
 /// the message before it was settled, or when somebody asked for it again.
@@ -36,13 +41,14 @@ pub async fn undelivered_or_cut(store: &Store, now: i64, late_ms: i64) -> Result
 
 /// An enabled endpoint's first message of an order, late. Its circuit may be open, or it is this message alone.
 async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>, Error> {
-    const ASK: &str = "SELECT h.endpoint_id, h.order_id, e.partner, h.since, h.sequence, h.attempts, e.last_failure \
-        FROM webhook_heads h JOIN webhook_endpoints e ON e.endpoint_id = h.endpoint_id WHERE ";
+    const ASK: &str = "SELECT h.endpoint_id, h.order_id, e.partner, h.since, m.sequence, h.attempts, e.last_failure \
+        FROM webhook_heads h JOIN webhook_endpoints e ON e.endpoint_id = h.endpoint_id \
+        JOIN webhook_messages m ON m.partner = e.partner AND m.number = h.number WHERE ";
     let select = Select::text(ASK).push(
         "e.enabled = 1 AND e.partner NOT LIKE '%:sandbox' AND h.since <= ? ORDER BY h.since, h.order_id, h.endpoint_id LIMIT ?",
         [(now - late_ms).into(), LOOKED_AT.into()],
     );
-    each(select, store, |columns| {
+    let mut late = each(select, store, |columns| {
         let (endpoint_id, order_id, partner) = (columns.id()?, columns.id()?, columns.text()?);
         let (since, sequence, attempts) = (columns.int()?, columns.int()?, columns.int()?);
         let why = columns
@@ -60,7 +66,49 @@ async fn late(store: &Store, now: i64, late_ms: i64) -> Result<Vec<Undelivered>,
             allowed: vec!["endpoint_resend".into()],
         })
     })
-    .await
+    .await?;
+    let known: HashSet<(Uuid, Uuid)> = late.iter().filter_map(|late| Some((late.endpoint_id?, late.order_id?))).collect();
+    late.extend(late_untaken(store, now, late_ms, &known).await?);
+    late.sort_by_key(|late| (late.since, late.order_id, late.endpoint_id));
+    Ok(late)
+}
+
+/// Of those that nobody has taken up, where the order is not among the `known`.
+async fn late_untaken(store: &Store, now: i64, late_ms: i64, known: &HashSet<(Uuid, Uuid)>) -> Result<Vec<Undelivered>, Error> {
+    const FROM: &str = ", enabled_at FROM webhook_endpoints e WHERE e.enabled = 1 AND e.partner NOT LIKE '%:sandbox' AND ";
+    const FIRST: &str =
+        "(SELECT m.event_at FROM webhook_messages m WHERE m.partner = e.partner AND m.number > e.taken ORDER BY m.number LIMIT 1) ";
+    let before = now - late_ms;
+    let select = Select::text("SELECT ").push(WANTING, []).push(FROM, []).push("e.enabled_at <= ? AND ", [before.into()]);
+    let select = select.push(FIRST, []).push("<= ? ORDER BY e.taken, e.endpoint_id LIMIT ?", [before.into(), LOOKED_AT.into()]);
+    let mut late = Vec::new();
+    for row in &select.all(store).await? {
+        let mut columns = Columns::of(row);
+        let endpoint = Wanting::read(&mut columns)?;
+        let enabled_at = columns.int()?;
+        let (endpoint_id, partner) = (endpoint.endpoint_id, endpoint.partner.clone());
+        let (mut messages, mut orders) = (Untaken::of(endpoint), HashSet::new());
+        while let Some(page) = messages.page(store).await? {
+            for message in page.iter().filter(|message| message.event_at <= before) {
+                let Message { order_id, sequence, event_at, .. } = *message;
+                if known.contains(&(endpoint_id, order_id)) || !orders.insert(order_id) {
+                    continue;
+                }
+                late.push(Undelivered {
+                    endpoint_id: Some(endpoint_id),
+                    order_id: Some(order_id),
+                    partner: partner.clone(),
+                    since: event_at.max(enabled_at).saturating_add(late_ms),
+                    detail: format!("message {sequence} was not sent to endpoint {endpoint_id} yet; `{RESEND} {endpoint_id}`"),
+                    allowed: vec!["endpoint_resend".into()],
+                });
+            }
+            if late.len() > KIND_MAX {
+                return Ok(late);
+            }
+        }
+    }
+    Ok(late)
 }
 
 /// Messages that failed for three days while others arrived.
@@ -88,26 +136,47 @@ async fn given_up(store: &Store) -> Result<Vec<Undelivered>, Error> {
 }
 
 async fn disabled(store: &Store) -> Result<Vec<Undelivered>, Error> {
-    const ASK: &str = "SELECT e.endpoint_id, e.partner, e.disabled_at, e.disabled_why, \
-        (SELECT COUNT(*) FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) FROM webhook_endpoints e WHERE ";
-    let select = Select::text(ASK).push(
-        "e.enabled = 0 AND e.partner NOT LIKE '%:sandbox' AND EXISTS (SELECT 1 FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) \
-         ORDER BY e.disabled_at, e.endpoint_id LIMIT ?",
-        [LOOKED_AT.into()],
-    );
-    each(select, store, |columns| {
-        let (endpoint_id, partner) = (columns.id()?, columns.text()?);
-        let (since, why, orders) = (columns.optional_int()?.unwrap_or(0), columns.optional_text()?.unwrap_or_default(), columns.int()?);
-        Ok(Undelivered {
+    const FROM: &str = ", disabled_at, disabled_why FROM webhook_endpoints e \
+        WHERE e.enabled = 0 AND e.partner NOT LIKE '%:sandbox' ORDER BY e.disabled_at, e.endpoint_id";
+    let mut disabled = Vec::new();
+    for row in &Select::text("SELECT ").push(WANTING, []).push(FROM, []).all(store).await? {
+        let mut columns = Columns::of(row);
+        let endpoint = Wanting::read(&mut columns)?;
+        let (endpoint_id, partner) = (endpoint.endpoint_id, endpoint.partner.clone());
+        let (orders, more) = waiting(store, endpoint).await?;
+        if orders == 0 {
+            continue;
+        }
+        let (since, why) = (columns.optional_int()?.unwrap_or(0), columns.optional_text()?.unwrap_or_default());
+        let orders = if more { format!("more than {orders}") } else { orders.to_string() };
+        disabled.push(Undelivered {
             endpoint_id: Some(endpoint_id),
             order_id: None,
             partner,
             since,
             detail: format!("endpoint {endpoint_id} is disabled ({why}) and messages of {orders} orders wait; `{ENABLE} {endpoint_id}`"),
             allowed: vec!["endpoint_enable".into()],
-        })
-    })
-    .await
+        });
+        if disabled.len() > KIND_MAX {
+            break;
+        }
+    }
+    Ok(disabled)
+}
+
+/// Of how many orders messages wait for an endpoint, and whether there are more than that.
+async fn waiting(store: &Store, endpoint: Wanting) -> Result<(usize, bool), Error> {
+    let select = Select::text("SELECT order_id FROM webhook_heads WHERE ")
+        .push("endpoint_id = ? LIMIT ?", [endpoint.endpoint_id.into(), LOOKED_AT.into()]);
+    let rows = select.all(store).await?;
+    let mut orders = rows.iter().map(|row| Columns::of(row).id()).collect::<Result<HashSet<Uuid>, _>>()?;
+    let mut messages = Untaken::of(endpoint);
+    while orders.len() <= KIND_MAX
+        && let Some(page) = messages.page(store).await?
+    {
+        orders.extend(page.iter().map(|message| message.order_id));
+    }
+    Ok((orders.len().min(KIND_MAX), orders.len() > KIND_MAX))
 }
 
 async fn set_aside(store: &Store) -> Result<Vec<Undelivered>, Error> {

@@ -1,6 +1,6 @@
 //! Partners' messages that tell of nothing the log has shown them: made up, or left over from another log.
 //!
-//! Goes through the deliveries by their keys and looks each up among what the log has shown, which lies in the books. The
+//! Goes through the messages by their keys and looks each up among what the log has shown, which lies in the books. The
 //! webhooks may have read on since: what is not there is looked up once more after the log was followed to its present end.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::webhooks::read;
 use crate::Failure;
 
-/// Deliveries asked for at once.
+/// Messages asked for at once.
 const PAGE: u32 = 1000;
 /// Looked up once more together, at most.
 const DOUBTED: usize = 1000;
@@ -42,10 +42,9 @@ pub(super) async fn name(
             for kept in std::mem::take(&mut doubted) {
                 if !is_told(books, &kept)? {
                     strays += 1;
-                    let Kept { endpoint_id, order_id, event_id, sequence, partner } = kept;
-                    let detail = format!(
-                        "message {sequence} (event {event_id}) at endpoint {endpoint_id} tells {partner:?} of nothing the log has shown there"
-                    );
+                    let Kept { order_id, event_id, sequence, partner, .. } = kept;
+                    let detail =
+                        format!("message {sequence} (event {event_id}) tells {partner:?} of nothing the log has shown that partner");
                     found.add(Problem::new("stray_delivery", order_id.to_string(), detail))?;
                 }
             }

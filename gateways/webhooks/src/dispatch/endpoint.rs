@@ -1,13 +1,14 @@
 //! What an endpoint's row says, and keeping up with it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use atelier_store::{Columns, Row, Select, Transaction, Value};
 use uuid::Uuid;
 
 use super::{Dispatcher, FIRST, Finished};
 use crate::decide::Circuit;
-use crate::wanting::LOOKED_UP;
+use crate::wanting::{LOOKED_UP, Wishes};
 use crate::{Error, Secret};
 
 /// Where messages go, and whether. Its partner, or somebody of the house, may change that at any time.
@@ -15,9 +16,11 @@ use crate::{Error, Secret};
 pub(super) struct Endpoint {
     pub(super) partner: String,
     pub(super) enabled: bool,
-    pub(super) url: String,
-    pub(super) secrets: Vec<Secret>,
+    pub(super) url: Arc<str>,
+    pub(super) secrets: Arc<[Secret]>,
     pub(super) epoch: i64,
+    pub(super) enabled_at: i64,
+    pub(super) wishes: Wishes,
 }
 
 /// A row. The circuit and the last success are what the holder of the lease has written.
@@ -26,6 +29,8 @@ pub(super) struct Found {
     pub(super) endpoint: Endpoint,
     pub(super) circuit: Circuit,
     pub(super) succeeded_at: i64,
+    /// Its partner's messages up to this number have a row, or are not wanted.
+    pub(super) taken: i64,
     /// Who has it, or had it until `ready_at`.
     pub(super) lease: Option<String>,
 }
@@ -33,17 +38,18 @@ pub(super) struct Found {
 impl Found {
     /// The rows for which this holds.
     pub(super) fn select<const N: usize>(condition: &'static str, values: [Value; N]) -> Select {
-        const COLUMNS: &str = "SELECT endpoint_id, partner, enabled, url, secret, old_secret, old_until, epoch, failures, failing_since, \
-            open_until, opened, paused_until, last_success_at, lease FROM webhook_endpoints WHERE ";
+        const COLUMNS: &str = "SELECT endpoint_id, partner, enabled, url, secret, old_secret, old_until, epoch, enabled_at, events, events_from, \
+            wanted_before, failures, failing_since, open_until, opened, paused_until, last_success_at, taken, lease FROM webhook_endpoints WHERE ";
         Select::text(COLUMNS).push(condition, values)
     }
 
     pub(super) fn read(row: &Row, now: i64) -> Result<Self, Error> {
         let mut columns = Columns::of(row);
         let endpoint_id = columns.id()?;
-        let (partner, enabled, url) = (columns.text()?, columns.flag()?, columns.text()?);
-        let secrets = Secret::in_force(&mut columns, now)?;
-        let endpoint = Endpoint { partner, enabled, url, secrets, epoch: columns.int()? };
+        let (partner, enabled, url) = (columns.text()?, columns.flag()?, columns.text()?.into());
+        let secrets = Secret::in_force(&mut columns, now)?.into();
+        let (epoch, enabled_at) = (columns.int()?, columns.int()?);
+        let endpoint = Endpoint { partner, enabled, url, secrets, epoch, enabled_at, wishes: Wishes::read(&mut columns)? };
         let circuit = Circuit {
             failures: columns.int()?,
             failing_since: columns.optional_int()?,
@@ -52,7 +58,8 @@ impl Found {
             paused_until: columns.optional_int()?,
         };
         let succeeded_at = columns.optional_int()?.unwrap_or(0);
-        Ok(Self { endpoint_id, endpoint, circuit, succeeded_at, lease: columns.optional_text()? })
+        let taken = columns.int()?;
+        Ok(Self { endpoint_id, endpoint, circuit, succeeded_at, taken, lease: columns.optional_text()? })
     }
 }
 

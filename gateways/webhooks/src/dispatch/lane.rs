@@ -1,10 +1,12 @@
 //! Looking into a lane: what is due there, and letting go.
 
+use std::sync::Arc;
+
 use atelier_store::{Bulk, Columns, Select, Transaction};
-use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{AHEAD, AHEAD_IN_ALL, Dispatcher, Key, LOOK_MS, Lane, Start};
+use super::recent::{Recent, TOLD, Told, bodies};
+use super::{AHEAD, AHEAD_IN_ALL, Dispatcher, GROWTH, Key, LOOK_MS, Lane, Start};
 use crate::Error;
 use crate::decide::Tries;
 use crate::send::Message;
@@ -50,24 +52,20 @@ impl Dispatcher {
         for (endpoint_id, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.look_at <= now) {
             if std::mem::take(&mut lane.arrived) && lane.held.len() <= under_way {
                 // Nothing waited any more.
-                lane.window = lane.window.saturating_mul(2).min(most);
+                lane.window = lane.window.saturating_mul(GROWTH).min(most);
             }
             let wanted = lane.wants(now, most).min(places);
             if wanted > 0 {
-                let found = due(transaction, *endpoint_id, lane, now, wanted).await?;
+                let found = lane.find(transaction, &mut self.recent, *endpoint_id, now, wanted).await?;
                 places -= found.len();
-                lane.held.extend(found.iter().map(|start| start.key.order_id));
                 starts.extend(found);
             }
             lane.look_at = now + LOOK_MS;
             if lane.held.is_empty() {
-                let ready_at = match (lane.endpoint.enabled, next(transaction, *endpoint_id).await?) {
-                    (true, Some(next)) => next.max(lane.circuit.open_until.unwrap_or(0)),
-                    _ => NEVER,
-                };
-                idle.push((*endpoint_id, ready_at));
+                idle.push((*endpoint_id, lane.ready_at(transaction, &mut self.recent, *endpoint_id).await?));
             }
         }
+        self.note_places(transaction).await?;
         static RELEASE: Bulk = Bulk::joining(
             &["endpoint_id", "ready_at", "lease"],
             "UPDATE webhook_endpoints SET lease = NULL, ready_at = given.ready_at FROM given \
@@ -81,41 +79,120 @@ impl Dispatcher {
         }
         Ok(starts)
     }
+
+    /// Writes down how far lanes have come.
+    async fn note_places(&mut self, transaction: &mut Transaction) -> Result<(), Error> {
+        static TAKEN: Bulk = Bulk::joining(
+            &["endpoint_id", "taken", "lease"],
+            "UPDATE webhook_endpoints SET taken = given.taken FROM given \
+             WHERE webhook_endpoints.endpoint_id = given.endpoint_id AND webhook_endpoints.lease = given.lease \
+             AND webhook_endpoints.taken < given.taken",
+        );
+        let mut rows = Vec::new();
+        for (endpoint_id, lane) in &mut self.lanes {
+            let reached = lane.place.reached();
+            if std::mem::replace(&mut lane.place.taken, reached) != reached {
+                rows.push(vec![(*endpoint_id).into(), reached.into(), self.token.as_str().into()]);
+            }
+        }
+        TAKEN.execute(transaction, rows).await?;
+        Ok(())
+    }
+}
+
+impl Lane {
+    /// What is to be sent now, `wanted` at most; its orders are held from here on.
+    async fn find(
+        &mut self,
+        transaction: &mut Transaction,
+        recent: &mut Recent,
+        endpoint_id: Uuid,
+        now: i64,
+        wanted: usize,
+    ) -> Result<Vec<Start>, Error> {
+        let Heads { mut due, any } = heads(transaction, endpoint_id, self, now, wanted).await?;
+        if any || self.circuit.failures > 0 {
+            let mut more = self.put_down_open(transaction, endpoint_id).await?;
+            if due.len() < wanted {
+                more |= self.put_down(transaction, recent, endpoint_id).await?;
+            }
+            if more {
+                due = heads(transaction, endpoint_id, self, now, wanted).await?.due;
+            }
+        } else {
+            let taken = self.take(transaction, recent, endpoint_id, wanted).await?;
+            due = taken.into_iter().map(|told| Due { told, tries: Tries::default(), ever: 0 }).collect();
+        }
+        let told: Vec<Arc<Told>> = due.iter().map(|due| due.told.clone()).collect();
+        let bodies = bodies(transaction, &told, &self.endpoint.wishes).await?;
+        let starts = due.into_iter().zip(bodies).map(|(Due { told, tries, ever }, body)| {
+            self.held.insert(told.order_id);
+            let message = Message {
+                url: self.endpoint.url.clone(),
+                id: told.event_id.clone(),
+                timestamp_s: now.div_euclid(1000),
+                secrets: self.endpoint.secrets.clone(),
+                body,
+            };
+            let key = Key { endpoint_id, order_id: told.order_id, number: told.number, sequence: told.sequence };
+            Start { key, tries, epoch: self.endpoint.epoch, fresh: (ever == 0).then_some(told.event_at), message }
+        });
+        Ok(starts.collect())
+    }
+
+    /// When there is something to do here, with nothing held.
+    async fn ready_at(&self, transaction: &mut Transaction, recent: &mut Recent, endpoint_id: Uuid) -> Result<i64, Error> {
+        if !self.endpoint.enabled {
+            return Ok(NEVER);
+        }
+        let next = match self.place.has_more(transaction, recent, &self.endpoint.partner).await? {
+            true => Some(0),
+            false => next(transaction, endpoint_id).await?,
+        };
+        Ok(next.map_or(NEVER, |next| next.max(self.circuit.open_until.unwrap_or(0))))
+    }
+}
+
+/// A message that has a row, or was taken up just now.
+struct Due {
+    told: Arc<Told>,
+    tries: Tries,
+    /// Attempts ever made.
+    ever: i64,
+}
+
+struct Heads {
+    due: Vec<Due>,
+    /// There is one, due or not.
+    any: bool,
 }
 
 /// The heads that are due and whose orders are not held, at most `wanted`.
-async fn due(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, now: i64, wanted: usize) -> Result<Vec<Start>, Error> {
-    let select = Select::text(
-        "SELECT h.order_id, h.sequence, h.attempts, h.first_failed_at, d.attempts, d.event_at, d.event_id, d.body FROM webhook_heads h \
-         JOIN webhook_deliveries d ON d.endpoint_id = h.endpoint_id AND d.order_id = h.order_id AND d.sequence = h.sequence WHERE ",
-    );
+async fn heads(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, now: i64, wanted: usize) -> Result<Heads, Error> {
+    const FROM: &str = " FROM webhook_heads h JOIN webhook_deliveries d ON d.endpoint_id = h.endpoint_id AND d.number = h.number \
+        JOIN webhook_messages m ON m.number = h.number WHERE ";
     // Those held are due too, and are passed over below.
     let limit = i64::try_from(wanted + lane.held.len()).unwrap_or(i64::MAX);
-    let select = select
-        .push("h.endpoint_id = ? AND h.next_at <= ? ORDER BY h.next_at, h.since LIMIT ?", [endpoint_id.into(), now.into(), limit.into()]);
-    let mut starts = Vec::with_capacity(wanted);
-    for row in &select.all_in(transaction).await? {
+    let select = Select::text("SELECT h.next_at, h.attempts, h.first_failed_at, d.attempts, ").push(TOLD, []).push(FROM, []).push(
+        "h.endpoint_id = ? AND m.partner = ? ORDER BY h.next_at, h.since LIMIT ?",
+        [endpoint_id.into(), lane.endpoint.partner.as_str().into(), limit.into()],
+    );
+    let rows = select.all_in(transaction).await?;
+    let mut due = Vec::with_capacity(wanted);
+    for row in &rows {
         let mut columns = Columns::of(row);
-        let (order_id, sequence) = (columns.id()?, columns.int()?);
-        if starts.len() == wanted || lane.held.contains(&order_id) {
-            continue;
-        }
+        let next_at = columns.int()?;
         let tries = Tries { attempts: columns.int()?, first_failed_at: columns.optional_int()? };
-        let (ever, event_at) = (columns.int()?, columns.int()?);
-        let message = Message {
-            url: lane.endpoint.url.clone(),
-            id: columns.text()?,
-            timestamp_s: now.div_euclid(1000),
-            secrets: lane.endpoint.secrets.clone(),
-            body: Bytes::from(columns.text()?),
-        };
-        let key = Key { endpoint_id, order_id, sequence };
-        starts.push(Start { key, tries, epoch: lane.endpoint.epoch, fresh: (ever == 0).then_some(event_at), message });
+        let ever = columns.int()?;
+        let told = Told::read(&mut columns)?;
+        if next_at <= now && due.len() < wanted && !lane.held.contains(&told.order_id) {
+            due.push(Due { told: Arc::new(told), tries, ever });
+        }
     }
-    Ok(starts)
+    Ok(Heads { due, any: !rows.is_empty() })
 }
 
-/// When something is due here next.
+/// When a head is due here next.
 async fn next(transaction: &mut Transaction, endpoint_id: Uuid) -> Result<Option<i64>, Error> {
     let select = Select::text("SELECT next_at FROM webhook_heads WHERE ")
         .push("endpoint_id = ? ORDER BY next_at, since LIMIT 1", [endpoint_id.into()]);

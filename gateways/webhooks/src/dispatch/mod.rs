@@ -13,10 +13,12 @@
 //!
 //! It finds more than may be under way, so that sending need not wait for the next turn: of an endpoint that
 //! answers quickly up to [`AHEAD`] times as much, of one that fails a single message, so that many that hang
-//! take few places. Nothing else of what is pending is in memory.
+//! take few places. Nothing else of what is pending is in memory, but what lanes have taken up ([`place`]).
 
 mod endpoint;
 mod lane;
+mod place;
+mod recent;
 mod settle;
 
 use std::collections::{BTreeSet, HashMap};
@@ -27,6 +29,8 @@ use atelier_store::{Bulk, Store, Transaction};
 use uuid::Uuid;
 
 use self::endpoint::{Endpoint, Found};
+use self::place::Place;
+use self::recent::Recent;
 use crate::decide::{Circuit, Tries};
 use crate::send::{Attempt, Message};
 use crate::tables::LOCK;
@@ -43,10 +47,12 @@ const MARGIN_MS: i64 = 1000;
 const LOOK_MS: i64 = 250;
 /// Messages held at once of a lane that was just taken.
 const FIRST: usize = 2;
+/// The window of a lane that is through with what it held grows by so much.
+const GROWTH: usize = 8;
 /// Messages held of an endpoint at most, for each that may be under way.
-const AHEAD: usize = 16;
+const AHEAD: usize = 128;
 /// Messages held in all, for each that may be under way.
-const AHEAD_IN_ALL: usize = 4;
+const AHEAD_IN_ALL: usize = 8;
 /// Lanes taken in one turn.
 const CLAIM_MAX: usize = 64;
 
@@ -73,6 +79,9 @@ impl Default for Limits {
 pub(crate) struct Key {
     pub(crate) endpoint_id: Uuid,
     pub(crate) order_id: Uuid,
+    /// Among all messages.
+    pub(crate) number: i64,
+    /// Among those about the order.
     pub(crate) sequence: i64,
 }
 
@@ -102,6 +111,7 @@ pub(crate) struct Finished {
 struct Lane {
     endpoint: Endpoint,
     circuit: Circuit,
+    place: Place,
     /// How many are held at most. Grows while they are through with before the next are found.
     window: usize,
     /// One has arrived since the last look.
@@ -126,6 +136,7 @@ pub(crate) struct Dispatcher {
     token: String,
     forgotten: u32,
     lanes: HashMap<Uuid, Lane>,
+    recent: Recent,
     /// Endpoints that are not any more what they were when messages for them were found.
     changed: BTreeSet<Uuid>,
     /// Ours until then.
@@ -154,6 +165,7 @@ impl Dispatcher {
             name,
             forgotten: 0,
             lanes: HashMap::new(),
+            recent: Recent::default(),
             changed: BTreeSet::new(),
             leased_until: 0,
             draining: false,
@@ -187,6 +199,7 @@ impl Dispatcher {
         for key in unsent {
             if let Some(lane) = self.lanes.get_mut(&key.endpoint_id) {
                 lane.held.remove(&key.order_id);
+                lane.place.take_back(key.number);
                 lane.look_at = i64::MIN;
             }
         }
@@ -200,6 +213,7 @@ impl Dispatcher {
     /// Drops everything; the leases are left to run out. What is under way must be stopped by the caller.
     pub(crate) fn forget(&mut self) {
         self.lanes.clear();
+        self.recent.clear();
         self.changed.clear();
         self.leased_until = 0;
         self.forgotten += 1;
@@ -240,6 +254,12 @@ impl Dispatcher {
             // Together with those that are ours, so that all run out at one time.
             self.claim(&mut transaction, now).await?;
         }
+        let mut read_to = HashMap::new();
+        for lane in self.lanes.values() {
+            let last = read_to.entry(lane.endpoint.partner.as_str()).or_insert(lane.place.read_to);
+            *last = lane.place.read_to.min(*last);
+        }
+        self.recent.turn(&read_to);
         let starts = self.look(&mut transaction, now).await?;
         transaction.commit().await?;
         Ok(starts)
@@ -274,14 +294,15 @@ impl Dispatcher {
         let rows = select.all_in(transaction).await?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in &rows {
-            let Found { endpoint_id, endpoint, circuit, succeeded_at, lease } = Found::read(row, now)?;
+            let Found { endpoint_id, endpoint, circuit, succeeded_at, taken, lease } = Found::read(row, now)?;
             if lease.is_some() {
                 self.metrics.taken_over.inc();
                 tracing::info!(%endpoint_id, "the lane of an endpoint was taken over; who had it did not renew its lease");
             }
             claimed.push(vec![endpoint_id.into(), self.token.as_str().into(), self.leased_until.into()]);
             let (window, held) = (FIRST, BTreeSet::new());
-            let lane = Lane { endpoint, circuit, window, arrived: false, held, look_at: i64::MIN, succeeded_at };
+            let place = Place::new(taken);
+            let lane = Lane { endpoint, circuit, place, window, arrived: false, held, look_at: i64::MIN, succeeded_at };
             self.lanes.insert(endpoint_id, lane);
         }
         static CLAIM: Bulk = Bulk::joining(

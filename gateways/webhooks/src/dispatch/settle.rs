@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Dispatcher, Finished, Key, Lane};
 use crate::decide::{Circuit, Fate, Heard, Tries, judge};
 use crate::send::Answer;
-use crate::tables::{DELIVERED, GIVEN_UP, NEVER, PENDING};
+use crate::tables::{DELIVERED, DELIVERIES, GIVEN_UP, NEVER, PENDING};
 use crate::{Error, Metrics};
 
 /// A success is noted in the endpoint's row when the last one noted is so old.
@@ -23,6 +23,10 @@ struct Note {
 /// What came of the messages of a turn, as rows for the statements that write it down.
 #[derive(Default)]
 struct Settled {
+    /// Had no row, and have arrived.
+    arrived: Vec<Vec<Value>>,
+    /// Lanes in which something failed that has no row.
+    failed: BTreeSet<Uuid>,
     attempts: Vec<Vec<Value>>,
     /// Heads whose message is through with.
     over: Vec<Vec<Value>>,
@@ -38,7 +42,13 @@ impl Dispatcher {
         if finished.is_empty() {
             return Ok(());
         }
-        let Settled { attempts, over, later, back, notes } = self.judged(finished, now);
+        let Settled { arrived, failed, attempts, over, later, back, notes } = self.judged(finished, now);
+        DELIVERIES.write(transaction, arrived).await?;
+        for endpoint_id in failed {
+            if let Some(lane) = self.lanes.get_mut(&endpoint_id) {
+                lane.put_down_open(transaction, endpoint_id).await?;
+            }
+        }
         ATTEMPTS.execute(transaction, attempts).await?;
         for endpoint_id in back {
             const HURRY: &str = "UPDATE webhook_heads SET next_at = 0 WHERE endpoint_id = $1 AND next_at > $2 AND next_at < $3";
@@ -74,14 +84,26 @@ impl Dispatcher {
             };
             count(&self.metrics, &attempt.answer, &fate);
             tell(key, &lane.endpoint.partner, &before, &lane.circuit, &fate);
-            settled.attempts.push(attempt_row(key, &attempt.answer, attempt.duration_ms, &fate, now));
+            let row = attempt_row(key, &attempt.answer, attempt.duration_ms, &fate, now);
+            let open = lane.place.is_open(key.number);
+            if open && fate == Fate::Delivered {
+                lane.place.has_arrived(key.number);
+                settled.arrived.push(first_row(key.order_id, row));
+            } else {
+                if open {
+                    settled.failed.insert(key.endpoint_id);
+                }
+                settled.attempts.push(row);
+            }
             match fate {
                 Fate::Delivered => {
                     lane.arrived = true;
                     if before.opened > 0 {
                         settled.back.insert(key.endpoint_id);
                     }
-                    settled.over.push(over_row(key, now));
+                    if !open {
+                        settled.over.push(over_row(key, now));
+                    }
                 }
                 Fate::GivenUp => settled.over.push(over_row(key, now)),
                 Fate::Again { at, tries } => settled.later.push(later_row(key, at, tries)),
@@ -133,14 +155,13 @@ async fn write_note(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lan
 
 /// The delivery's row. A message that was settled or asked for again meanwhile keeps what that made of it.
 static ATTEMPTS: Bulk = Bulk::joining(
-    &["endpoint_id", "order_id", "sequence", "state", "settled_at", "last_at", "last_code", "last_error", "last_answer", "last_ms"],
+    &["endpoint_id", "number", "state", "settled_at", "last_at", "last_code", "last_error", "last_answer", "last_ms"],
     "UPDATE webhook_deliveries SET state = given.state, attempts = attempts + 1, settled_at = given.settled_at, last_at = given.last_at, \
      last_code = given.last_code, last_error = given.last_error, last_answer = given.last_answer, last_ms = given.last_ms FROM given \
-     WHERE webhook_deliveries.endpoint_id = given.endpoint_id AND webhook_deliveries.order_id = given.order_id \
-     AND webhook_deliveries.sequence = given.sequence AND webhook_deliveries.state = 0",
+     WHERE webhook_deliveries.endpoint_id = given.endpoint_id AND webhook_deliveries.number = given.number AND webhook_deliveries.state = 0",
 );
 
-fn attempt_row(Key { endpoint_id, order_id, sequence }: Key, answer: &Answer, duration_ms: i64, fate: &Fate, now: i64) -> Vec<Value> {
+fn attempt_row(Key { endpoint_id, number, .. }: Key, answer: &Answer, duration_ms: i64, fate: &Fate, now: i64) -> Vec<Value> {
     let state = match fate {
         Fate::Delivered => DELIVERED,
         Fate::GivenUp => GIVEN_UP,
@@ -153,8 +174,7 @@ fn attempt_row(Key { endpoint_id, order_id, sequence }: Key, answer: &Answer, du
     let settled_at = (state != PENDING).then_some(now);
     vec![
         endpoint_id.into(),
-        order_id.into(),
-        sequence.into(),
+        number.into(),
         state.into(),
         settled_at.into(),
         now.into(),
@@ -165,25 +185,37 @@ fn attempt_row(Key { endpoint_id, order_id, sequence }: Key, answer: &Answer, du
     ]
 }
 
-fn over_row(Key { endpoint_id, order_id, sequence }: Key, now: i64) -> Vec<Value> {
-    vec![endpoint_id.into(), order_id.into(), sequence.into(), now.into()]
+/// The row of [`DELIVERIES`] of a message that arrived at the first attempt.
+fn first_row(order_id: Uuid, attempt: Vec<Value>) -> Vec<Value> {
+    let mut attempt = attempt.into_iter();
+    let mut row = Vec::with_capacity(attempt.len() + 2);
+    row.extend(attempt.by_ref().take(2));
+    row.push(order_id.into());
+    row.extend(attempt.by_ref().take(1));
+    row.push(1.into());
+    row.extend(attempt);
+    row
+}
+
+fn over_row(Key { endpoint_id, order_id, number, .. }: Key, now: i64) -> Vec<Value> {
+    vec![endpoint_id.into(), order_id.into(), number.into(), now.into()]
 }
 
 /// The orders' next pending messages may be sent.
 async fn advance(transaction: &mut Transaction, over: Vec<Vec<Value>>) -> Result<(), Error> {
-    const GIVEN: &[&str] = &["endpoint_id", "order_id", "sequence", "now"];
+    const GIVEN: &[&str] = &["endpoint_id", "order_id", "number", "now"];
     /// Mostly that was the last one.
     static LAST: Bulk = Bulk::joining(
         GIVEN,
-        "DELETE FROM webhook_heads WHERE (endpoint_id, order_id, sequence, last_sequence) IN \
-         (SELECT endpoint_id, order_id, sequence, sequence FROM given)",
+        "DELETE FROM webhook_heads WHERE (endpoint_id, order_id, number, last_number) IN \
+         (SELECT endpoint_id, order_id, number, number FROM given)",
     );
     static NEXT: Bulk = Bulk::joining(
         GIVEN,
-        "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL, since = given.now, sequence = \
-         (SELECT d.sequence FROM webhook_deliveries d WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id \
-         AND d.state = 0 ORDER BY d.sequence LIMIT 1) FROM given WHERE webhook_heads.endpoint_id = given.endpoint_id \
-         AND webhook_heads.order_id = given.order_id AND webhook_heads.sequence = given.sequence AND EXISTS \
+        "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL, since = given.now, number = \
+         (SELECT d.number FROM webhook_deliveries d WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id \
+         AND d.state = 0 ORDER BY d.number LIMIT 1) FROM given WHERE webhook_heads.endpoint_id = given.endpoint_id \
+         AND webhook_heads.order_id = given.order_id AND webhook_heads.number = given.number AND EXISTS \
          (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id AND d.state = 0)",
     );
     /// Another was expected and is not there any more.
@@ -202,14 +234,14 @@ async fn advance(transaction: &mut Transaction, over: Vec<Vec<Value>>) -> Result
 }
 
 static POSTPONE: Bulk = Bulk::joining(
-    &["endpoint_id", "order_id", "sequence", "next_at", "attempts", "first_failed_at"],
+    &["endpoint_id", "order_id", "number", "next_at", "attempts", "first_failed_at"],
     "UPDATE webhook_heads SET next_at = given.next_at, attempts = given.attempts, first_failed_at = given.first_failed_at FROM given \
      WHERE webhook_heads.endpoint_id = given.endpoint_id AND webhook_heads.order_id = given.order_id \
-     AND webhook_heads.sequence = given.sequence",
+     AND webhook_heads.number = given.number",
 );
 
-fn later_row(Key { endpoint_id, order_id, sequence }: Key, at: i64, tries: Tries) -> Vec<Value> {
-    vec![endpoint_id.into(), order_id.into(), sequence.into(), at.into(), tries.attempts.into(), tries.first_failed_at.into()]
+fn later_row(Key { endpoint_id, order_id, number, .. }: Key, at: i64, tries: Tries) -> Vec<Value> {
+    vec![endpoint_id.into(), order_id.into(), number.into(), at.into(), tries.attempts.into(), tries.first_failed_at.into()]
 }
 
 /// Why it failed, for the partner.
@@ -233,7 +265,7 @@ fn count(metrics: &Metrics, answer: &Answer, fate: &Fate) {
 
 /// What a person should know. Neither URL nor body: a partner's address may hold a key.
 fn tell(key: Key, partner: &str, before: &Circuit, after: &Circuit, fate: &Fate) {
-    let Key { endpoint_id, order_id, sequence } = key;
+    let Key { endpoint_id, order_id, sequence, .. } = key;
     match fate {
         Fate::Disable { why, .. } => {
             tracing::error!(%endpoint_id, partner, why, "an endpoint was disabled; its messages are kept until it is enabled")

@@ -1,11 +1,13 @@
 //! The log of deliveries, and sending again.
 
-use atelier_store::Select;
+use atelier_store::{Columns, Row, Select, Transaction};
 use uuid::Uuid;
 
-use super::view::{self, Deliveries, Delivery, DeliveryFilter};
-use super::{Endpoints, begin_anew, select_one};
+use super::view::{self, Deliveries, Delivery, DeliveryFilter, DeliveryState};
+use super::{Endpoints, begin_anew};
 use crate::Refused;
+use crate::untaken::Untaken;
+use crate::wanting::{WANTING, Wanting};
 
 /// Deliveries given out at once, unless asked for fewer, and at most.
 const PAGE: u32 = 50;
@@ -28,28 +30,55 @@ impl Endpoints {
     /// # Errors
     /// [`Refused::Unknown`], [`Refused::BadCursor`], [`Refused::Store`].
     pub async fn deliveries(&self, partner: &str, id: Uuid, filter: &DeliveryFilter) -> Result<Deliveries, Refused> {
-        if select_one(partner, id).first(&self.store).await?.is_none() {
-            return Err(Refused::Unknown);
+        let select = Select::text("SELECT ").push(WANTING, []);
+        let select = select.push(" FROM webhook_endpoints WHERE partner = ? AND endpoint_id = ?", [partner.into(), id.into()]);
+        let row = select.first(&self.store).await?.ok_or(Refused::Unknown)?;
+        let endpoint = Wanting::read(&mut Columns::of(&row))?;
+        let limit = filter.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX) as usize;
+        let mut before = match &filter.cursor {
+            Some(cursor) => cursor.parse::<i64>().map_err(|_| Refused::BadCursor)?,
+            None => i64::MAX,
+        };
+        let mut items = Vec::with_capacity(limit + 1);
+        loop {
+            let rows = self.page(&endpoint, filter, before, limit + 1).await?;
+            let full = rows.len() > limit;
+            for row in &rows {
+                let (delivery, number) = Delivery::read(row, &endpoint.wishes)?;
+                before = number;
+                items.extend(delivery.map(|delivery| (delivery, number)));
+                if items.len() > limit {
+                    break;
+                }
+            }
+            if items.len() > limit || !full {
+                break;
+            }
         }
-        let limit = filter.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|(_, number)| number.to_string());
+        Ok(Deliveries { items: items.into_iter().map(|(delivery, _)| delivery).collect(), next })
+    }
+
+    /// Messages with a number below `before`, the last first: those that have a row, and those not taken up yet.
+    async fn page(&self, endpoint: &Wanting, filter: &DeliveryFilter, before: i64, limit: usize) -> Result<Vec<Row>, Refused> {
+        let Wanting { endpoint_id, partner, taken, .. } = endpoint;
         let mut select = Select::text("SELECT ")
             .push(view::DELIVERY, [])
-            .push(" FROM webhook_deliveries WHERE endpoint_id = ?", [id.into()])
-            .when(" AND state = ?", filter.state.map(|state| state.stored().into()))
-            .when(" AND order_id = ?", filter.order_id.map(Into::into));
-        if let Some(cursor) = &filter.cursor {
-            let (at, event_id) = cursor.split_once('_').ok_or(Refused::BadCursor)?;
-            let at: i64 = at.parse().map_err(|_| Refused::BadCursor)?;
-            let event_id: Uuid = event_id.parse().map_err(|_| Refused::BadCursor)?;
-            select = select.push(" AND (event_at, event_id) < (?, ?)", [at.into(), event_id.into()]);
-        }
-        let select = select.push(" ORDER BY event_at DESC, event_id DESC LIMIT ?", [i64::from(limit + 1).into()]);
-        let rows = select.all(&self.store).await?;
-        let mut items = rows.iter().map(Delivery::read).collect::<Result<Vec<_>, _>>()?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next = items.last().filter(|_| more).map(|(delivery, at)| format!("{at}_{}", delivery.event_id));
-        Ok(Deliveries { items: items.into_iter().map(|(delivery, _)| delivery).collect(), next })
+            .push(
+                " FROM webhook_messages m LEFT JOIN webhook_deliveries d ON d.endpoint_id = ? AND d.number = m.number",
+                [(*endpoint_id).into()],
+            )
+            .push(" WHERE m.partner = ? AND m.number < ?", [partner.as_str().into(), before.into()])
+            .when(" AND m.order_id = ?", filter.order_id.map(Into::into));
+        select = match filter.state {
+            None => select.push(" AND (d.number IS NOT NULL OR m.number > ?)", [(*taken).into()]),
+            Some(DeliveryState::Pending) => select.push(" AND (d.state = 0 OR (d.number IS NULL AND m.number > ?))", [(*taken).into()]),
+            Some(state) => select.push(" AND d.state = ?", [state.stored().into()]),
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(select.push(" ORDER BY m.number DESC LIMIT ?", [limit.into()]).all(&self.store).await?)
     }
 
     /// Sends messages again, of an order one after the other; how many. They come after whatever arrived meanwhile,
@@ -63,27 +92,54 @@ impl Endpoints {
         if !self.found(&mut transaction, partner, id).await?.enabled {
             return Err(Refused::Disabled);
         }
-        const ONE: &str = "UPDATE webhook_deliveries SET state = 0, settled_at = NULL WHERE endpoint_id = $1 AND event_id = $2";
-        const SINCE: &str = "UPDATE webhook_deliveries SET state = 0, settled_at = NULL WHERE endpoint_id = $1 AND event_at >= $2";
-        const FAILED: &str =
-            "UPDATE webhook_deliveries SET state = 0, settled_at = NULL WHERE endpoint_id = $1 AND event_at >= $2 AND state = 2";
-        let count = match which {
-            Resend::One(event_id) => transaction.execute(ONE, [id.into(), event_id.into()]).await?,
-            Resend::Since(at) => transaction.execute(SINCE, [id.into(), at.into()]).await?,
-            Resend::Failed(at) => transaction.execute(FAILED, [id.into(), at.into()]).await?,
+        const ONE: &str = "UPDATE webhook_deliveries SET state = 0, settled_at = NULL WHERE endpoint_id = $1 AND number IN \
+            (SELECT number FROM webhook_messages WHERE event_id = $2 AND partner = $3)";
+        const SINCE: &str = "UPDATE webhook_deliveries SET state = 0, settled_at = NULL WHERE endpoint_id = $1 AND number IN \
+            (SELECT number FROM webhook_messages WHERE event_at >= $2 AND partner = $3)";
+        const FAILED: &str = "UPDATE webhook_deliveries SET state = 0, settled_at = NULL WHERE endpoint_id = $1 AND state = 2 AND \
+            number IN (SELECT number FROM webhook_messages WHERE event_at >= $2 AND partner = $3)";
+        let mut count = match which {
+            Resend::One(event_id) => transaction.execute(ONE, [id.into(), event_id.into(), partner.into()]).await?,
+            Resend::Since(at) => transaction.execute(SINCE, [id.into(), at.into(), partner.into()]).await?,
+            Resend::Failed(at) => transaction.execute(FAILED, [id.into(), at.into(), partner.into()]).await?,
+        };
+        // Those that nobody has taken up yet are pending as they are.
+        count += match which {
+            Resend::One(_) | Resend::Since(_) => untaken(&mut transaction, partner, id, which).await?,
+            Resend::Failed(_) => 0,
         };
         if count == 0 && matches!(which, Resend::One(_)) {
             return Err(Refused::Unknown);
         }
         // The heads anew, from what is pending now.
-        const HEADS: &str = "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, since) \
-            SELECT endpoint_id, order_id, MIN(sequence), MAX(sequence), 0, 0, $1 FROM webhook_deliveries \
+        const HEADS: &str = "INSERT INTO webhook_heads (endpoint_id, order_id, number, last_number, next_at, attempts, since) \
+            SELECT endpoint_id, order_id, MIN(number), MAX(number), 0, 0, $1 FROM webhook_deliveries \
             WHERE endpoint_id = $2 AND state = 0 GROUP BY endpoint_id, order_id ON CONFLICT (endpoint_id, order_id) DO UPDATE SET \
-            sequence = excluded.sequence, last_sequence = excluded.last_sequence, next_at = 0, attempts = 0, first_failed_at = NULL, \
+            number = excluded.number, last_number = excluded.last_number, next_at = 0, attempts = 0, first_failed_at = NULL, \
             since = excluded.since";
         transaction.execute(HEADS, [(self.clock)().into(), id.into()]).await?;
         begin_anew(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(count)
     }
+}
+
+/// How many messages that nobody has taken up are among those asked for.
+async fn untaken(transaction: &mut Transaction, partner: &str, id: Uuid, which: Resend) -> Result<u64, Refused> {
+    let select = Select::text("SELECT ").push(WANTING, []);
+    let select = select.push(" FROM webhook_endpoints WHERE partner = ? AND endpoint_id = ?", [partner.into(), id.into()]);
+    let row = select.first_in(transaction).await?.ok_or(Refused::Unknown)?;
+    let mut messages = Untaken::of(Wanting::read(&mut Columns::of(&row))?);
+    let mut count = 0;
+    while let Some(page) = messages.page_in(transaction).await? {
+        count += page
+            .iter()
+            .filter(|message| match which {
+                Resend::One(event_id) => message.event_id == event_id,
+                Resend::Since(at) => message.event_at >= at,
+                Resend::Failed(_) => false,
+            })
+            .count() as u64;
+    }
+    Ok(count)
 }

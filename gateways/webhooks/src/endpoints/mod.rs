@@ -24,12 +24,13 @@ pub use view::{Deliveries, Delivery, DeliveryFilter, DeliveryState, Endpoint, St
 
 use crate::decide::Heard;
 use crate::dispatch::Clock;
+use crate::housekeeping::sweep;
 use crate::ingest::offsets;
 use crate::message::{TEST_TYPE, TestData, TestMessage};
 use crate::send::{Answer, Message, Sender, Transport};
 use crate::stamp::rfc3339;
 use crate::tables::{LOCK, NEVER};
-use crate::wanting::offsets_of;
+use crate::wanting::{Wishes, offsets_of};
 use crate::{Error, Refused, Secret};
 
 /// Endpoints of one partner at most.
@@ -112,10 +113,11 @@ impl Endpoints {
             return Err(Refused::TooMany(ENDPOINTS_MAX));
         }
         let from = unread(&mut transaction, ends).await?;
+        let taken = last_number(&mut transaction).await?;
         const INSERT: &str = "INSERT INTO webhook_endpoints (endpoint_id, partner, url, events, events_from, description, secret, enabled, \
-            disabled_at, disabled_why, created_at, failures, opened, ready_at, request) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13)";
-        let values: [Value; 13] = [
+            disabled_at, disabled_why, created_at, failures, opened, ready_at, request, taken) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, $12, $13, $14)";
+        let values: [Value; 14] = [
             id.into(),
             partner.into(),
             url.as_str().into(),
@@ -129,6 +131,7 @@ impl Endpoints {
             now.into(),
             NEVER.into(),
             request.into(),
+            taken.into(),
         ];
         transaction.execute(INSERT, values).await?;
         let endpoint = self.found(&mut transaction, partner, id).await?;
@@ -170,12 +173,19 @@ impl Endpoints {
         let mut transaction = self.begin().await?;
         let before = self.found(&mut transaction, partner, id).await?;
         if events.is_some() {
-            const TYPES: &str = "UPDATE webhook_endpoints SET events = $1, events_from = $2 WHERE endpoint_id = $3 AND events <> $1";
-            let select = Select::text("SELECT events_from FROM webhook_endpoints WHERE ").push("endpoint_id = ?", [id.into()]);
-            let row = select.first_in(&mut transaction).await?.ok_or(Refused::Unknown)?;
+            const TYPES: &str = "UPDATE webhook_endpoints SET events = $1, events_from = $2, wanted_before = $3 \
+                WHERE endpoint_id = $4 AND events <> $1";
+            let select = Select::text("SELECT events_from, taken, events, events_from, wanted_before FROM webhook_endpoints WHERE ");
+            let row = select.push("endpoint_id = ?", [id.into()]).first_in(&mut transaction).await?.ok_or(Refused::Unknown)?;
+            let mut columns = Columns::of(&row);
             // What is not read yet goes by the new types: by the old ones it would be gone.
-            let from = unread(&mut transaction, offsets_of(&Columns::of(&row).text()?)).await?;
-            transaction.execute(TYPES, [events.as_deref().into(), from.as_str().into(), id.into()]).await?;
+            let from = unread(&mut transaction, offsets_of(&columns.text()?)).await?;
+            let (taken, wishes) = (columns.int()?, Wishes::read(&mut columns)?);
+            let before = wishes.kept(taken, last_number(&mut transaction).await?).ok_or_else(|| {
+                const FIX: &str = "Enable the endpoint and let it take what waits, or make another endpoint.";
+                field("events", "was changed too often while messages wait", FIX)
+            })?;
+            transaction.execute(TYPES, [events.as_deref().into(), from.as_str().into(), before.as_str().into(), id.into()]).await?;
         }
         const SET: &str =
             "UPDATE webhook_endpoints SET url = COALESCE($1, url), description = COALESCE($2, description) WHERE endpoint_id = $3";
@@ -198,26 +208,31 @@ impl Endpoints {
     /// # Errors
     /// [`Refused::Unknown`], [`Refused::Store`].
     pub async fn delete(&self, partner: &str, id: Uuid) -> Result<(), Refused> {
-        const PART: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND event_id IN \
-            (SELECT event_id FROM webhook_deliveries WHERE endpoint_id = $1 LIMIT $2)";
+        const PART: &str = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND number IN \
+            (SELECT number FROM webhook_deliveries WHERE endpoint_id = $1 ORDER BY number LIMIT $2)";
         const HEADS: &str = "DELETE FROM webhook_heads WHERE endpoint_id = $1 AND order_id IN \
             (SELECT order_id FROM webhook_heads WHERE endpoint_id = $1 LIMIT $2)";
+        const NOTHING: &str = "UPDATE webhook_endpoints SET taken = $1 WHERE endpoint_id = $2";
         const ENDPOINT: &str = "DELETE FROM webhook_endpoints WHERE endpoint_id = $1 AND partner = $2";
         loop {
             let mut transaction = self.begin().await?;
             self.found(&mut transaction, partner, id).await?;
             disable(&mut transaction, id, (self.clock)()).await?;
+            // It waits for no message any more.
+            transaction.execute(NOTHING, [i64::MAX.into(), id.into()]).await?;
             let heads = transaction.execute(HEADS, [id.into(), PART_MAX.into()]).await?;
             let deliveries = transaction.execute(PART, [id.into(), PART_MAX.into()]).await?;
-            let over = heads.max(deliveries) < PART_MAX.unsigned_abs();
-            if over {
-                transaction.execute(ENDPOINT, [id.into(), partner.into()]).await?;
-            }
             transaction.commit().await?;
-            if over {
-                return Ok(());
+            if heads.max(deliveries) < PART_MAX.unsigned_abs() {
+                break;
             }
         }
+        let mut transaction = self.begin().await?;
+        // What was under way meanwhile, too.
+        transaction.execute("DELETE FROM webhook_deliveries WHERE endpoint_id = $1", [id.into()]).await?;
+        transaction.execute(ENDPOINT, [id.into(), partner.into()]).await?;
+        transaction.commit().await?;
+        Ok(sweep(&self.store, partner, i64::MIN, i64::MAX).await?)
     }
 
     /// Gives the endpoint another secret, shown here and never again. Messages are signed with both for
@@ -260,7 +275,8 @@ impl Endpoints {
         let data = TestData { event_id, endpoint_id: id };
         let body = TestMessage { event_type: TEST_TYPE.into(), timestamp: rfc3339(now), data };
         let body = Bytes::from(serde_json::to_vec(&body).expect("texts are JSON"));
-        let message = Message { url, id: event_id.to_string(), timestamp_s: now.div_euclid(1000), secrets, body };
+        let (url, id, secrets) = (url.into(), event_id.to_string().into(), secrets.into());
+        let message = Message { url, id, timestamp_s: now.div_euclid(1000), secrets, body };
         let attempt = self.sender.send(message).await;
         let delivered = Heard::of(&attempt.answer, now) == Heard::Delivered;
         let (status, error, answer) = match attempt.answer {
@@ -335,8 +351,9 @@ fn select_one(partner: &str, id: Uuid) -> Select {
 
 /// Sends what has waited, as if nothing had failed before.
 async fn enable(transaction: &mut Transaction, id: Uuid, now: i64) -> Result<(), Refused> {
-    const ENABLE: &str = "UPDATE webhook_endpoints SET enabled = 1, disabled_at = NULL, disabled_why = NULL WHERE endpoint_id = $1";
-    transaction.execute(ENABLE, [id.into()]).await?;
+    const ENABLE: &str =
+        "UPDATE webhook_endpoints SET enabled = 1, disabled_at = NULL, disabled_why = NULL, enabled_at = $1 WHERE endpoint_id = $2";
+    transaction.execute(ENABLE, [now.into(), id.into()]).await?;
     const HEADS: &str = "UPDATE webhook_heads SET next_at = 0, attempts = 0, first_failed_at = NULL, since = $1 WHERE endpoint_id = $2";
     transaction.execute(HEADS, [now.into(), id.into()]).await?;
     begin_anew(transaction, id).await
@@ -358,6 +375,12 @@ async fn unread(transaction: &mut Transaction, mut from: Vec<u64>) -> Result<Str
         from[at] = from[at].max(next);
     }
     Ok(from.iter().map(u64::to_string).collect::<Vec<_>>().join(" "))
+}
+
+/// The number of the last message that there is.
+async fn last_number(transaction: &mut Transaction) -> Result<i64, Refused> {
+    let row = Select::text("SELECT last FROM webhook_numbers").first_in(transaction).await?;
+    Ok(row.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0))
 }
 
 fn types(wanted: &[String]) -> Result<String, Refused> {

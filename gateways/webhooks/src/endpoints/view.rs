@@ -1,5 +1,6 @@
 //! What a partner sees of its endpoints and deliveries.
 
+use atelier_log::Partition;
 use atelier_store::{Columns, Error, Row};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -7,6 +8,7 @@ use uuid::Uuid;
 
 use crate::stamp::rfc3339;
 use crate::tables::{DELIVERED, GIVEN_UP, PENDING};
+use crate::wanting::Wishes;
 
 /// How an endpoint is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -158,15 +160,23 @@ pub struct Delivery {
     pub last_duration_ms: Option<i64>,
 }
 
-/// Columns of [`Delivery::read`].
-pub(super) const DELIVERY: &str = "event_id, event_type, order_id, sequence, state, attempts, event_at, settled_at, last_at, last_code, \
-    last_error, last_answer, last_ms";
+/// Columns of [`Delivery::read`], of `webhook_messages m` and, where it has a row, `webhook_deliveries d`.
+pub(super) const DELIVERY: &str = "m.number, m.log_partition, m.log_offset, d.number, m.event_id, m.event_type, m.order_id, m.sequence, \
+    d.state, d.attempts, m.event_at, d.settled_at, d.last_at, d.last_code, d.last_error, d.last_answer, d.last_ms";
 
 impl Delivery {
-    pub(super) fn read(row: &Row) -> Result<(Self, i64), Error> {
+    /// With its number. `None`: it has no row and is not wanted.
+    pub(super) fn read(row: &Row, wishes: &Wishes) -> Result<(Option<Self>, i64), Error> {
         let mut columns = Columns::of(row);
+        let (number, partition, offset) = (columns.int()?, columns.int()?, columns.int()?.cast_unsigned());
+        let has_row = columns.optional_int()?.is_some();
         let (event_id, event_type, order_id, sequence) = (columns.id()?, columns.text()?, columns.id()?, columns.int()?);
-        let (state, attempts, event_at) = (DeliveryState::read(columns.int()?), columns.int()?, columns.int()?);
+        let partition = Partition::try_from(partition).unwrap_or(Partition::MAX);
+        if !has_row && !wishes.want(number, &event_type, partition, offset) {
+            return Ok((None, number));
+        }
+        let state = DeliveryState::read(columns.optional_int()?.unwrap_or(PENDING));
+        let (attempts, event_at) = (columns.optional_int()?.unwrap_or(0), columns.int()?);
         let delivery = Self {
             event_id,
             event_type,
@@ -182,7 +192,7 @@ impl Delivery {
             last_answer: columns.optional_text()?,
             last_duration_ms: columns.optional_int()?,
         };
-        Ok((delivery, event_at))
+        Ok((Some(delivery), number))
     }
 }
 
@@ -205,7 +215,7 @@ pub struct DeliveryFilter {
 /// A part of the delivery log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Deliveries {
-    /// The latest event first.
+    /// The latest message first.
     pub items: Vec<Delivery>,
     /// Give it back as `cursor` for the next part; null at the end.
     pub next: Option<String>,

@@ -171,7 +171,7 @@ impl Ingest {
             }
         }
         let told = self.told(&mut transaction, &records, &mut HashSet::new()).await?;
-        let endpoints = self.deliveries(&mut transaction, &told).await?;
+        let endpoints = self.messages(&mut transaction, &told).await?;
         transaction.commit().await?;
         Ok(endpoints)
     }

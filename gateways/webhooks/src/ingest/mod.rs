@@ -1,23 +1,23 @@
-//! From the log to deliveries: one transaction for what was read and how far.
+//! From the log to messages: one transaction for what was read and how far.
 //!
-//! An event that shows its partner something new becomes one delivery for each endpoint of that partner that
-//! wants its type, also a disabled one: what it misses waits for it. An event that cannot be read sets its
-//! order aside ([`aside`]).
+//! An event that shows its partner something new becomes one message, if any endpoint of that partner wants its type,
+//! also a disabled one: what it misses waits for it. Endpoints have a place each among their partner's messages, so
+//! nothing is written for them here. An event that cannot be read sets its order aside ([`aside`]).
 
 mod aside;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_log::{Log, Partition, Reader, Record};
-use atelier_projections::feed::{Seen, Shown};
+use atelier_projections::feed::Seen;
 use atelier_schemas::{Event, Framed, Topic, order_of_key};
 use atelier_store::{Bulk, Columns, Select, Store, Transaction, Value};
 use uuid::Uuid;
 
 use crate::message::OrderMessage;
-use crate::tables::{DELIVERIES, LOCK, ORDERS, PENDING, read_order, write_order};
+use crate::tables::{Known, LOCK, MESSAGES, ORDERS, read_order, write_order};
 use crate::wanting::{Told, Wanting};
 use crate::{Error, Metrics};
 
@@ -174,21 +174,21 @@ impl Ingest {
         let mut passed = HashSet::new();
         let told = self.told(&mut transaction, records, &mut passed).await?;
         let again = aside::again(&mut transaction, records, &passed).await?;
-        let endpoints = self.deliveries(&mut transaction, &told).await?;
+        let endpoints = self.messages(&mut transaction, &told).await?;
         transaction.commit().await?;
         Ok((endpoints, again))
     }
 
     /// What the records show to partners, in the order of the log; the orders' rows follow. Records of orders
     /// set aside are passed over; whose they are is added to `passed`.
-    async fn told(&mut self, transaction: &mut Transaction, records: &[Record], passed: &mut HashSet<Uuid>) -> Result<Vec<Told>, Error> {
+    async fn told(&mut self, transaction: &mut Transaction, records: &[Record], passed: &mut HashSet<Uuid>) -> Result<Vec<New>, Error> {
         let keys: BTreeSet<Uuid> = records.iter().filter_map(|record| order_of_key(&record.key)).collect();
         let keys: Vec<Value> = keys.into_iter().map(Value::from).collect();
         let mut set_aside = aside::among(transaction, &keys).await?;
-        let mut orders: HashMap<Uuid, Seen> = HashMap::new();
+        let mut orders: HashMap<Uuid, Known> = HashMap::new();
         for row in ORDERS.read(transaction, &keys).await? {
             let order = read_order(&row)?;
-            orders.insert(order.order_id, order);
+            orders.insert(order.seen.order_id, order);
         }
         let mut touched = BTreeSet::new();
         let mut told = Vec::new();
@@ -213,13 +213,16 @@ impl Ingest {
                 }
             };
             if !orders.contains_key(&event.order_id)
-                && let Some(order) = Seen::created(&event)
+                && let Some(seen) = Seen::created(&event)
             {
-                orders.insert(order.order_id, order);
+                orders.insert(seen.order_id, Known { seen, told_offset: None });
             }
             let Some(order) = orders.get_mut(&event.order_id) else { continue };
-            let (partition, offset) = (record.partition, record.offset);
-            told.extend(order.follow(&event).map(|shown| Told { partition, offset, shown }));
+            if let Some(shown) = order.seen.follow(&event) {
+                let (partition, offset) = (record.partition, record.offset);
+                let before_offset = order.told_offset.replace(offset.cast_signed());
+                told.push(New { told: Told { partition, offset, shown }, before_offset });
+            }
             touched.insert(event.order_id);
         }
         let rows = touched.iter().filter_map(|order_id| orders.get(order_id)).map(write_order).collect();
@@ -227,55 +230,26 @@ impl Ingest {
         Ok(told)
     }
 
-    async fn deliveries(&mut self, transaction: &mut Transaction, told: &[Told]) -> Result<BTreeSet<Uuid>, Error> {
+    /// Writes what any endpoint wants, numbered. Gives the endpoints whose partner has something new.
+    async fn messages(&mut self, transaction: &mut Transaction, told: &[New]) -> Result<BTreeSet<Uuid>, Error> {
         let mut wanting: HashMap<String, Vec<Wanting>> = HashMap::new();
-        for select in Wanting::of(told) {
+        for select in Wanting::of(told.iter().map(|new| new.told.shown.order.partner.as_str())) {
             for row in &select.all_in(transaction).await? {
-                let found = Wanting::read(row)?;
+                let found = Wanting::read(&mut Columns::of(row))?;
                 wanting.entry(found.partner.clone()).or_default().push(found);
             }
         }
-        let wanted: Vec<(&Shown, Uuid)> = told
-            .iter()
-            .flat_map(|told| {
-                let wanting = wanting.get(&told.shown.order.partner).into_iter().flatten();
-                wanting.filter(|wanting| wanting.wants(told)).map(|wanting| (&told.shown, wanting.endpoint_id))
-            })
-            .collect();
-        // What was sent last, to say it; and what is new, by endpoint and order.
-        let mut last = last_sequences(transaction, wanted.iter().map(|(shown, endpoint_id)| (*endpoint_id, shown.order.order_id))).await?;
-        let mut heads: BTreeMap<(Uuid, Uuid), (&Shown, i64)> = BTreeMap::new();
-        let mut rows = Vec::with_capacity(wanted.len());
-        for (shown, endpoint_id) in wanted {
-            let order = &shown.order;
-            let key = (endpoint_id, order.order_id);
-            let previous = last.insert(key, order.sequence).unwrap_or(0);
-            rows.push(vec![
-                key.0.into(),
-                key.1.into(),
-                order.sequence.into(),
-                shown.event_id.into(),
-                shown.event_type.into(),
-                OrderMessage::of(shown, previous, &self.link_base).json().as_str().into(),
-                shown.at.into(),
-                PENDING.into(),
-                0.into(),
-            ]);
-            heads.entry(key).and_modify(|(_, last)| *last = order.sequence).or_insert((shown, order.sequence));
+        let endpoints = |new: &New| wanting.get(&new.told.shown.order.partner).map_or(&[][..], Vec::as_slice);
+        let wanted: Vec<&New> = told.iter().filter(|new| endpoints(new).iter().any(|endpoint| endpoint.wants(&new.told))).collect();
+        if wanted.is_empty() {
+            return Ok(BTreeSet::new());
         }
-        self.metrics.created.inc_by(rows.len() as u64);
-        DELIVERIES.write(transaction, rows).await?;
-        static HEADS: Bulk = Bulk::new(
-            &["endpoint_id", "order_id", "sequence", "last_sequence", "since"],
-            "INSERT INTO webhook_heads (endpoint_id, order_id, sequence, last_sequence, next_at, attempts, since) \
-             SELECT endpoint_id, order_id, sequence, last_sequence, 0, 0, since FROM given WHERE endpoint_id IS NOT NULL \
-             ON CONFLICT (endpoint_id, order_id) DO UPDATE SET last_sequence = excluded.last_sequence",
-        );
-        let rows = heads.iter().map(|((endpoint_id, order_id), (first, last))| {
-            vec![(*endpoint_id).into(), (*order_id).into(), first.order.sequence.into(), (*last).into(), first.at.into()]
-        });
-        HEADS.execute(transaction, rows.collect()).await?;
-        let endpoints: BTreeSet<Uuid> = heads.keys().map(|(endpoint_id, _)| *endpoint_id).collect();
+        let first = numbers(transaction, wanted.len()).await?;
+        let rows = (first..).zip(&wanted).map(|(number, new)| new.row(number, &self.link_base)).collect();
+        self.metrics.created.inc_by(wanted.len() as u64);
+        MESSAGES.write(transaction, rows).await?;
+        // All of the partner's: who does not want it passes it over, so that it is kept no longer than it is needed.
+        let endpoints: BTreeSet<Uuid> = wanted.iter().flat_map(|new| endpoints(new)).map(|endpoint| endpoint.endpoint_id).collect();
         // Due at once, or when the circuit lets something through. Whoever holds the lease looks by itself.
         static READY: Bulk = Bulk::joining(
             &["endpoint_id"],
@@ -285,6 +259,42 @@ impl Ingest {
         READY.execute(transaction, endpoints.iter().map(|endpoint_id| vec![(*endpoint_id).into()]).collect()).await?;
         Ok(endpoints)
     }
+}
+
+/// What an event showed for the first time.
+struct New {
+    told: Told,
+    /// Of the order's event that showed something before this one.
+    before_offset: Option<i64>,
+}
+
+impl New {
+    /// As a row of [`MESSAGES`].
+    fn row(&self, number: i64, link_base: &str) -> Vec<Value> {
+        let Told { partition, offset, shown } = &self.told;
+        vec![
+            shown.order.partner.as_str().into(),
+            number.into(),
+            shown.order.order_id.into(),
+            shown.order.sequence.into(),
+            shown.event_id.into(),
+            shown.event_type.into(),
+            shown.at.into(),
+            i64::from(*partition).into(),
+            offset.cast_signed().into(),
+            self.before_offset.into(),
+            OrderMessage::of(shown, link_base).json().as_str().into(),
+        ]
+    }
+}
+
+/// Gives out as many numbers, the first of which it tells.
+async fn numbers(transaction: &mut Transaction, count: usize) -> Result<i64, Error> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    transaction.execute("UPDATE webhook_numbers SET last = last + $1", [count.into()]).await?;
+    let row = Select::text("SELECT last FROM webhook_numbers").first_in(transaction).await?;
+    let last = row.map(|row| Columns::of(&row).int()).transpose()?.ok_or(Error::Defect)?;
+    Ok(last - count + 1)
 }
 
 fn open_at(log: &dyn Log, from: &[u64]) -> Result<Box<dyn Reader>, Error> {
@@ -313,27 +323,4 @@ async fn stored(store: &Store, partition: Partition) -> Result<u64, Error> {
     let select = Select::text("SELECT next FROM webhook_offsets WHERE ").push("log_partition = ?", [i64::from(partition).into()]);
     let row = select.first(store).await?;
     Ok(row.map(|row| Columns::of(&row).int()).transpose()?.unwrap_or(0).cast_unsigned())
-}
-
-/// The sequence of the last message of each order to each endpoint, where there is one.
-async fn last_sequences(
-    transaction: &mut Transaction,
-    keys: impl Iterator<Item = (Uuid, Uuid)>,
-) -> Result<HashMap<(Uuid, Uuid), i64>, Error> {
-    static LAST: Bulk = Bulk::new(
-        &["endpoint_id", "order_id"],
-        "SELECT given.endpoint_id, given.order_id, (SELECT d.sequence FROM webhook_deliveries d \
-         WHERE d.endpoint_id = given.endpoint_id AND d.order_id = given.order_id ORDER BY d.sequence DESC LIMIT 1) FROM given WHERE given.endpoint_id IS NOT NULL",
-    );
-    let keys: BTreeSet<(Uuid, Uuid)> = keys.collect();
-    let rows = keys.into_iter().map(|(endpoint_id, order_id)| vec![endpoint_id.into(), order_id.into()]).collect();
-    let mut last = HashMap::new();
-    for row in &LAST.read(transaction, rows).await? {
-        let mut columns = Columns::of(row);
-        let key = (columns.id()?, columns.id()?);
-        if let Some(sequence) = columns.optional_int()? {
-            last.insert(key, sequence);
-        }
-    }
-    Ok(last)
 }

@@ -42,13 +42,13 @@ const IDLE_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The endpoint.
-    pub url: String,
+    pub url: Arc<str>,
     /// `webhook-id`: the same at every attempt.
-    pub id: String,
+    pub id: Arc<str>,
     /// `webhook-timestamp`: seconds since 1970, of this attempt.
     pub timestamp_s: i64,
     /// Signed with each of these; two while a secret is being changed.
-    pub secrets: Vec<Secret>,
+    pub secrets: Arc<[Secret]>,
     /// JSON.
     pub body: Bytes,
 }
@@ -167,7 +167,7 @@ impl Sender {
         let request = Request::post(uri)
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("Atelier-Webhooks/", env!("CARGO_PKG_VERSION")))
-            .header("webhook-id", &message.id)
+            .header("webhook-id", &*message.id)
             .header("webhook-timestamp", message.timestamp_s)
             .header("webhook-signature", signatures(&message))
             .body(Full::new(message.body))

@@ -121,7 +121,7 @@ async fn orders_that_stay_unreadable_do_not_stand_in_the_way_of_others() {
     let offset = bed.log.end(Topic::Events, partition).unwrap() - 2;
     let values = [order_id(0).into(), i64::from(partition).into(), offset.cast_signed().into(), i64::MAX.into()];
     transaction.execute(PARK, values).await.unwrap();
-    for table in ["DELETE FROM webhook_orders", "DELETE FROM webhook_deliveries", "DELETE FROM webhook_heads"] {
+    for table in ["DELETE FROM webhook_orders", "DELETE FROM webhook_messages"] {
         transaction.execute(table, []).await.unwrap();
     }
     transaction.commit().await.unwrap();

@@ -46,12 +46,13 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) async fn new(on: On, name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = match on {
-            On::Sqlite => format!("sqlite:{}/webhooks.sqlite", folder.path().display()),
-            On::Postgres => atelier_support::Postgres::shared().create_database(&format!("webhooks_{name}")),
-        };
-        let store = Store::open(&url, &SCHEMA).await.unwrap();
+        let (url, folder) = database(on, name);
+        Self::over(&url, folder).await
+    }
+
+    /// Over a database that lies in this folder, or nowhere there.
+    pub(crate) async fn over(url: &str, folder: tempfile::TempDir) -> Self {
+        let store = Store::open(url, &SCHEMA).await.unwrap();
         let now = Arc::new(AtomicI64::new(NOW));
         let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let sender = Sender::with(guard, RootCertStore::empty(), Arc::new(System), Arc::new(System), TOTAL_LIMIT);
@@ -114,6 +115,18 @@ impl Bed {
         (endpoint.id, secret)
     }
 
+    /// Gives what waits for an endpoint a row each, as when something fails there.
+    pub(crate) async fn put_down(&self, endpoint_id: Uuid) {
+        const ROWS: &str = "INSERT INTO webhook_deliveries (endpoint_id, number, order_id, state, attempts) \
+            SELECT e.endpoint_id, m.number, m.order_id, 0, 0 FROM webhook_endpoints e \
+            JOIN webhook_messages m ON m.partner = e.partner AND m.number > e.taken WHERE e.endpoint_id = $1";
+        const TAKEN: &str = "UPDATE webhook_endpoints SET taken = (SELECT last FROM webhook_numbers) WHERE endpoint_id = $1";
+        let mut transaction = self.store.begin().await.unwrap();
+        transaction.execute(ROWS, [endpoint_id.into()]).await.unwrap();
+        transaction.execute(TAKEN, [endpoint_id.into()]).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
     /// The one number a question is answered with.
     pub(crate) async fn number(&self, question: &'static str) -> i64 {
         let row = Select::text(question).first(&self.store).await.unwrap().unwrap();
@@ -130,6 +143,16 @@ impl Bed {
         let record = NewRecord { key: event.order_id.to_string(), kind: event.data.type_name(), traceparent: None, payload };
         drop(self.log.append(Topic::Events, partition, record));
     }
+}
+
+/// A new one.
+pub(crate) fn database(on: On, name: &str) -> (String, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = match on {
+        On::Sqlite => format!("sqlite:{}/webhooks.sqlite", folder.path().display()),
+        On::Postgres => atelier_support::Postgres::shared().create_database(&format!("webhooks_{name}")),
+    };
+    (url, folder)
 }
 
 fn clock(now: &Arc<AtomicI64>) -> Clock {

@@ -41,7 +41,7 @@ fn message(url: &str) -> Message {
         url: url.into(),
         id: "m1".into(),
         timestamp_s: 1_700_000_000,
-        secrets: vec![Secret::of([7; 32])],
+        secrets: [Secret::of([7; 32])].into(),
         body: Bytes::from_static(b"{}"),
     }
 }

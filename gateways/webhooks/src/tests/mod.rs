@@ -9,6 +9,8 @@ mod guarded;
 mod hour;
 mod lanes;
 mod managing;
+mod migrated;
+mod places;
 mod receiver;
 mod reconciled;
 mod stalled;

@@ -63,7 +63,7 @@ impl Receiver {
         let Start { key, message, .. } = start;
         let body: Value = serde_json::from_slice(&message.body).expect("JSON");
         assert!(message.body.len() < 20_000);
-        assert_eq!(body["data"]["event_id"], message.id, "the webhook's id is the event's");
+        assert_eq!(body["data"]["event_id"], *message.id, "the webhook's id is the event's");
         assert_eq!(
             (body["data"]["sequence"].as_i64(), body["data"]["order_id"].as_str()),
             (Some(key.sequence), Some(&*key.order_id.to_string()))
@@ -76,12 +76,12 @@ impl Receiver {
         if let Some((last, _)) = seen.last() {
             assert!(*last <= key.sequence, "order {}: {} came after {last}", key.order_id, key.sequence);
         }
-        if !self.ids.insert((key.endpoint_id, message.id.clone())) {
+        if !self.ids.insert((key.endpoint_id, message.id.to_string())) {
             self.duplicates += 1;
             return;
         }
         let previous = seen.last().map_or(0, |(last, _)| *last);
         assert_eq!(body["data"]["previous_sequence"], previous, "it says what came before it");
-        seen.push((key.sequence, message.id.clone()));
+        seen.push((key.sequence, message.id.to_string()));
     }
 }
