@@ -137,7 +137,10 @@ async fn given_up(store: &Store) -> Result<Vec<Undelivered>, Error> {
 
 async fn disabled(store: &Store) -> Result<Vec<Undelivered>, Error> {
     const FROM: &str = ", disabled_at, disabled_why FROM webhook_endpoints e \
-        WHERE e.enabled = 0 AND e.partner NOT LIKE '%:sandbox' ORDER BY e.disabled_at, e.endpoint_id";
+        WHERE e.enabled = 0 AND e.partner NOT LIKE '%:sandbox' \
+        AND (EXISTS (SELECT 1 FROM webhook_heads h WHERE h.endpoint_id = e.endpoint_id) \
+        OR EXISTS (SELECT 1 FROM webhook_messages m WHERE m.partner = e.partner AND m.number > e.taken)) \
+        ORDER BY e.disabled_at, e.endpoint_id";
     let mut disabled = Vec::new();
     for row in &Select::text("SELECT ").push(WANTING, []).push(FROM, []).all(store).await? {
         let mut columns = Columns::of(row);

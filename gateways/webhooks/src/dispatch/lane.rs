@@ -49,7 +49,10 @@ impl Dispatcher {
         let (most, under_way) = (self.window_max(), self.limits.per_endpoint);
         let mut starts = Vec::new();
         let mut idle = Vec::new();
-        for (endpoint_id, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.look_at <= now) {
+        // Who holds the least comes first: busy lanes could take all places in every turn.
+        let mut looked_at: Vec<_> = self.lanes.iter_mut().filter(|(_, lane)| lane.look_at <= now).collect();
+        looked_at.sort_by_key(|(_, lane)| lane.held.len());
+        for (endpoint_id, lane) in looked_at {
             if std::mem::take(&mut lane.arrived) && lane.held.len() <= under_way {
                 // Nothing waited any more.
                 lane.window = lane.window.saturating_mul(GROWTH).min(most);

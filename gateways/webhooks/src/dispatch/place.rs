@@ -111,8 +111,10 @@ impl Lane {
         }
         place.look_up(transaction, endpoint_id).await?;
         let most = held.len() + wanted + WAITING;
-        for _ in 0..PAGES {
-            let page = recent.after(transaction, &self.endpoint.partner, place.read_to, 2 * wanted).await?;
+        for nth in 0..PAGES {
+            // What is passed over first will be followed by more of that.
+            let about = if nth == 0 { 2 * wanted } else { usize::MAX };
+            let page = recent.after(transaction, &self.endpoint.partner, place.read_to, about).await?;
             if page.is_empty() {
                 break;
             }

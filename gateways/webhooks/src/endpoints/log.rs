@@ -12,6 +12,8 @@ use crate::wanting::{WANTING, Wanting};
 /// Deliveries given out at once, unless asked for fewer, and at most.
 const PAGE: u32 = 50;
 const PAGE_MAX: u32 = 200;
+/// Messages looked at at once where those that are wanted are few.
+const READ_ON: usize = 2000;
 
 /// Which messages to send again, under the same ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +41,16 @@ impl Endpoints {
             Some(cursor) => cursor.parse::<i64>().map_err(|_| Refused::BadCursor)?,
             None => i64::MAX,
         };
-        let mut items = Vec::with_capacity(limit + 1);
+        // Its partner's messages before its time may be many.
+        let select = Select::text("SELECT MIN(number) FROM webhook_deliveries WHERE ").push("endpoint_id = ?", [id.into()]);
+        let first = select.first(&self.store).await?.map(|row| Columns::of(&row).optional_int()).transpose()?.flatten();
+        let from = first.unwrap_or(i64::MAX).min(endpoint.taken + 1);
+        let (mut items, mut read) = (Vec::with_capacity(limit + 1), limit + 1);
         loop {
-            let rows = self.page(&endpoint, filter, before, limit + 1).await?;
-            let full = rows.len() > limit;
+            let rows = self.page(&endpoint, filter, from, before, read).await?;
+            let full = rows.len() == read;
+            // What is not wanted will be followed by more of that.
+            read = READ_ON;
             for row in &rows {
                 let (delivery, number) = Delivery::read(row, &endpoint.wishes)?;
                 before = number;
@@ -61,8 +69,8 @@ impl Endpoints {
         Ok(Deliveries { items: items.into_iter().map(|(delivery, _)| delivery).collect(), next })
     }
 
-    /// Messages with a number below `before`, the last first: those that have a row, and those not taken up yet.
-    async fn page(&self, endpoint: &Wanting, filter: &DeliveryFilter, before: i64, limit: usize) -> Result<Vec<Row>, Refused> {
+    /// Messages with a number from `from` on and below `before`, the last first: those that have a row, and those not taken up yet.
+    async fn page(&self, endpoint: &Wanting, filter: &DeliveryFilter, from: i64, before: i64, limit: usize) -> Result<Vec<Row>, Refused> {
         let Wanting { endpoint_id, partner, taken, .. } = endpoint;
         let mut select = Select::text("SELECT ")
             .push(view::DELIVERY, [])
@@ -71,6 +79,7 @@ impl Endpoints {
                 [(*endpoint_id).into()],
             )
             .push(" WHERE m.partner = ? AND m.number < ?", [partner.as_str().into(), before.into()])
+            .push(" AND m.number >= ?", [from.into()])
             .when(" AND m.order_id = ?", filter.order_id.map(Into::into));
         select = match filter.state {
             None => select.push(" AND (d.number IS NOT NULL OR m.number > ?)", [(*taken).into()]),

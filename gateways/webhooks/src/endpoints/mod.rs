@@ -212,14 +212,14 @@ impl Endpoints {
             (SELECT number FROM webhook_deliveries WHERE endpoint_id = $1 ORDER BY number LIMIT $2)";
         const HEADS: &str = "DELETE FROM webhook_heads WHERE endpoint_id = $1 AND order_id IN \
             (SELECT order_id FROM webhook_heads WHERE endpoint_id = $1 LIMIT $2)";
-        const NOTHING: &str = "UPDATE webhook_endpoints SET taken = $1 WHERE endpoint_id = $2";
+        const NOTHING: &str = "UPDATE webhook_endpoints SET taken = (SELECT last FROM webhook_numbers) WHERE endpoint_id = $1";
         const ENDPOINT: &str = "DELETE FROM webhook_endpoints WHERE endpoint_id = $1 AND partner = $2";
         loop {
             let mut transaction = self.begin().await?;
             self.found(&mut transaction, partner, id).await?;
             disable(&mut transaction, id, (self.clock)()).await?;
-            // It waits for no message any more.
-            transaction.execute(NOTHING, [i64::MAX.into(), id.into()]).await?;
+            // It waits for none of those that are there.
+            transaction.execute(NOTHING, [id.into()]).await?;
             let heads = transaction.execute(HEADS, [id.into(), PART_MAX.into()]).await?;
             let deliveries = transaction.execute(PART, [id.into(), PART_MAX.into()]).await?;
             transaction.commit().await?;

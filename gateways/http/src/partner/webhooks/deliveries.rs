@@ -13,7 +13,7 @@ use crate::problem::{Problem, Refusal};
 
 /// List the messages to an endpoint
 ///
-/// The latest event first, with the last answer to each. Delivered ones are kept for 30 days.
+/// The latest message first, with the last answer to each. Delivered ones are kept for 30 days.
 #[utoipa::path(
     get, path = "/partner/v1/webhooks/{id}/deliveries", operation_id = "partner_webhooks_deliveries", tag = TAG, security(("partner" = [])),
     params(EndpointPath, DeliveryFilter),
