@@ -169,5 +169,5 @@ async fn page(transaction: &mut Transaction, partner: &str, number: i64, limit: 
     );
     let rows: Vec<Row> = select.all_in(transaction).await?;
     let told = rows.iter().map(|row| Told::read(&mut Columns::of(row)).map(Arc::new));
-    Ok(told.collect::<Result<_, _>>()?)
+    told.collect()
 }
