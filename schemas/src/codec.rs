@@ -11,9 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_avro_fast::{Schema, from_datum_slice, ser::SerializerConfig, to_single_object};
 
-use crate::{Command, EventOf, OutcomeOf, PricingJob};
+use crate::{Command, Event, EventOf, Outcome, OutcomeOf, PricingJob, Word};
 
 /// A record that travels in a frame of its own.
+///
+/// What is generated for a record, some thousand functions, is compiled with this crate and not again with each that reads one:
+/// therefore each implementation has its own `encode` and `from_datum`.
 pub trait Framed: Serialize + DeserializeOwned {
     /// The schema it is written with, as JSON.
     const SCHEMA: &'static str;
@@ -26,35 +29,42 @@ pub trait Framed: Serialize + DeserializeOwned {
     ///
     /// # Panics
     /// When the Rust type and its schema differ, which the tests of this crate rule out.
-    fn encode(&self) -> Vec<u8> {
-        let mut config = SerializerConfig::new(Self::schema());
-        to_single_object(self, Vec::with_capacity(384), &mut config).expect("record and schema agree")
-    }
+    fn encode(&self) -> Vec<u8>;
+    /// Reads an unframed record that was written with `schema`.
+    ///
+    /// # Errors
+    /// [`Unreadable::Malformed`].
+    fn from_datum(datum: &[u8], schema: &Schema) -> Result<Self, Unreadable>;
 
     /// Reads a record written with this binary's schema or one of an earlier release.
     ///
     /// # Errors
     /// [`Unreadable`] says what was found instead.
     fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        part_of::<Self, Self>(bytes)
+        let (datum, schema) = unframed::<Self>(bytes)?;
+        Self::from_datum(datum, schema)
     }
 }
 
 /// Reads the fields that `P` has of a `T` written with this binary's schema or one of an earlier release.
 pub(crate) fn part_of<T: Framed, P: DeserializeOwned>(bytes: &[u8]) -> Result<P, Unreadable> {
+    let (datum, schema) = unframed::<T>(bytes)?;
+    datum_of(datum, schema)
+}
+
+/// The datum of a framed `T`, and what it was written with.
+fn unframed<T: Framed>(bytes: &[u8]) -> Result<(&[u8], &'static Schema), Unreadable> {
     let (fingerprint, datum) = split(bytes)?;
-    if &fingerprint == T::schema().rabin_fingerprint() {
-        return datum_of(datum, T::schema());
-    }
-    match T::older().iter().find(|schema| &fingerprint == schema.rabin_fingerprint()) {
-        Some(schema) => datum_of(datum, schema),
+    let mut known = std::iter::once(T::schema()).chain(T::older());
+    match known.find(|schema| &fingerprint == schema.rabin_fingerprint()) {
+        Some(schema) => Ok((datum, schema)),
         None => Err(Unreadable::UnknownSchema(u64::from_le_bytes(fingerprint))),
     }
 }
 
 macro_rules! framed {
-    ($type:ident $(<$word:ident>)?, $file:literal $(, $older:literal)*) => {
-        impl $(<$word: Serialize + DeserializeOwned + Default>)? Framed for $type $(<$word>)? {
+    ($type:ident, $file:literal $(, $older:literal)*) => {
+        impl Framed for $type {
             const SCHEMA: &'static str = include_str!(concat!("../avro/", $file));
             fn schema() -> &'static Schema {
                 static PARSED: LazyLock<Schema> = LazyLock::new(|| include_str!(concat!("../avro/", $file)).parse().expect("the schema file parses"));
@@ -65,13 +75,33 @@ macro_rules! framed {
                     LazyLock::new(|| vec![$(include_str!(concat!("../avro/older/", $older)).parse().expect("the schema file parses")),*]);
                 &PARSED
             }
+            fn encode(&self) -> Vec<u8> {
+                framed(self, Self::schema())
+            }
+            fn from_datum(datum: &[u8], schema: &Schema) -> Result<Self, Unreadable> {
+                datum_of(datum, schema)
+            }
         }
     };
 }
 framed!(Command, "command.avsc", "command-2.avsc", "command-1.avsc");
-framed!(EventOf<W>, "event.avsc", "event-3.avsc", "event-2.avsc", "event-1.avsc");
-framed!(OutcomeOf<W>, "outcome.avsc");
+framed!(Event, "event.avsc", "event-3.avsc", "event-2.avsc", "event-1.avsc");
+framed!(Outcome, "outcome.avsc");
 framed!(PricingJob, "pricing_job.avsc");
+
+impl EventOf<Word> {
+    /// The same bytes as the [`Event`] with the same words.
+    pub fn encode(&self) -> Vec<u8> {
+        framed(self, Event::schema())
+    }
+}
+
+impl OutcomeOf<Word> {
+    /// The same bytes as the [`Outcome`] with the same words.
+    pub fn encode(&self) -> Vec<u8> {
+        framed(self, Outcome::schema())
+    }
+}
 
 /// Why bytes are not the record they should be.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -119,7 +149,7 @@ impl Codec {
     pub fn decode<T: Framed>(&self, bytes: &[u8]) -> Result<T, Unreadable> {
         let (fingerprint, datum) = split(bytes)?;
         match self.writers.get(&fingerprint) {
-            Some(schema) => datum_of(datum, schema),
+            Some(schema) => T::from_datum(datum, schema),
             None => T::decode(bytes),
         }
     }
@@ -134,6 +164,10 @@ fn split(bytes: &[u8]) -> Result<([u8; 8], &[u8]), Unreadable> {
         [0, a, b, c, d, ..] => Err(Unreadable::NeedsRegistry(u32::from_be_bytes([*a, *b, *c, *d]))),
         _ => Err(Unreadable::NoFrame),
     }
+}
+
+fn framed(record: &impl Serialize, schema: &Schema) -> Vec<u8> {
+    to_single_object(record, Vec::with_capacity(384), &mut SerializerConfig::new(schema)).expect("record and schema agree")
 }
 
 fn datum_of<T: DeserializeOwned>(datum: &[u8], schema: &Schema) -> Result<T, Unreadable> {

@@ -4,9 +4,10 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::Failure;
 use crate::settings::{LogFormat, Settings};
@@ -34,7 +35,7 @@ pub(crate) struct Telemetry {
 /// When the URL is none.
 pub(crate) fn start(settings: &Settings, voice: Voice) -> Result<Telemetry, Failure> {
     let level = if voice == Voice::Role { "info" } else { "error" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{level},{QUIET}")));
+    let filter = wanted(std::env::var("RUST_LOG").ok().as_deref(), level)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match settings.log_format {
         LogFormat::Text => lines.with_target(false).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
@@ -44,6 +45,14 @@ pub(crate) fn start(settings: &Settings, voice: Voice) -> Result<Telemetry, Fail
     let spans = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("atelier")));
     tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init()?;
     Ok(Telemetry { traces })
+}
+
+/// What is said: `asked` like `info,atelier_log=debug`, a level or levels by module, or else `level`.
+fn wanted(asked: Option<&str>, level: &str) -> Result<Targets, Failure> {
+    match asked.filter(|asked| !asked.trim().is_empty()) {
+        Some(asked) => asked.parse().map_err(|error| format!("RUST_LOG={asked}: {error}; like info,atelier_log=debug").into()),
+        None => Ok(format!("{level},{QUIET}").parse()?),
+    }
 }
 
 fn provider(url: &str) -> Result<SdkTracerProvider, Failure> {

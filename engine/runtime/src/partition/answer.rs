@@ -2,7 +2,7 @@
 
 use atelier_domain::{Order, Rejection, TimeMs};
 use atelier_log::{CommandRecord, NewRecord, Transaction};
-use atelier_schemas::{Framed, OutcomeOf, OutcomeResultOf, Topic, Word, order_of_key};
+use atelier_schemas::{OutcomeOf, OutcomeResultOf, Topic, Word, order_of_key};
 use uuid::Uuid;
 
 pub(super) type Outcome = OutcomeOf<Word>;

@@ -53,10 +53,15 @@ pub(crate) struct CommandParams;
 
 impl IntoParams for CommandParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let mut params = CommandHeaders::into_params(|| Some(ParameterIn::Header));
-        params.extend(DryRun::into_params(|| Some(ParameterIn::Query)));
-        params
+        of_commands()
     }
+}
+
+/// A function of its own, so that it is compiled once and not for every handler.
+fn of_commands() -> Vec<Parameter> {
+    let mut params = CommandHeaders::into_params(|| Some(ParameterIn::Header));
+    params.extend(DryRun::into_params(|| Some(ParameterIn::Query)));
+    params
 }
 
 /// For the document: the same where the key is required.
@@ -64,7 +69,7 @@ pub(crate) struct CreateParams;
 
 impl IntoParams for CreateParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let mut params = CommandParams::into_params(|| None);
+        let mut params = of_commands();
         for key in params.iter_mut().filter(|param| param.name == "Idempotency-Key") {
             key.required = Required::True;
         }
@@ -77,7 +82,7 @@ pub(crate) struct KeylessParams;
 
 impl IntoParams for KeylessParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        CommandParams::into_params(|| None).into_iter().filter(|param| param.name != "Idempotency-Key").collect()
+        of_commands().into_iter().filter(|param| param.name != "Idempotency-Key").collect()
     }
 }
 
@@ -86,7 +91,7 @@ pub(crate) struct PlainParams;
 
 impl IntoParams for PlainParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        CommandParams::into_params(|| None).into_iter().filter(|param| ["traceparent", "dry_run"].contains(&param.name.as_str())).collect()
+        of_commands().into_iter().filter(|param| ["traceparent", "dry_run"].contains(&param.name.as_str())).collect()
     }
 }
 
