@@ -207,7 +207,7 @@ async fn turn(dispatcher: &mut Dispatcher, sending: &mut Sending) -> Result<(), 
         return Err(Error::Late);
     }
     dispatcher.take_changed().into_iter().for_each(|endpoint_id| sending.withdraw(endpoint_id));
-    sending.add(starts);
+    sending.add(starts, dispatcher.good_until());
     Ok(())
 }
 

@@ -33,25 +33,8 @@ CREATE INDEX webhook_messages_order ON webhook_messages (order_id, number);
 CREATE TABLE webhook_numbers (last BIGINT NOT NULL);
 INSERT INTO webhook_numbers (last) SELECT COALESCE(MAX(number), 0) FROM webhook_messages;
 
--- Partners' orders as their partners last saw them.
-ALTER TABLE webhook_orders RENAME TO webhook_orders_before;
-CREATE TABLE webhook_orders (
-    order_id      TEXT   NOT NULL PRIMARY KEY,
-    partner       TEXT   NOT NULL,
-    reference     TEXT,
-    version       BIGINT NOT NULL,
-    seen_version  BIGINT NOT NULL,
-    sequence      BIGINT NOT NULL,
-    status        TEXT   NOT NULL,
-    held          BIGINT NOT NULL,
-    price_minor   BIGINT,
-    price_currency TEXT,
-    -- Of the last event that showed something; null when nobody knows any more.
-    told_offset   BIGINT
-) WITHOUT ROWID;
-INSERT INTO webhook_orders (order_id, partner, reference, version, seen_version, sequence, status, held, price_minor, price_currency)
-SELECT order_id, partner, reference, version, seen_version, sequence, status, held, price_minor, price_currency FROM webhook_orders_before;
-DROP TABLE webhook_orders_before;
+-- Of the last event that showed something of an order; null when nobody knows any more.
+ALTER TABLE webhook_orders ADD COLUMN told_offset BIGINT;
 
 -- Its partner's messages up to this number are taken up: each has a row, or was not wanted. Of those after it, some
 -- may have arrived already, which have a row too.

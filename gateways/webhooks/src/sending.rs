@@ -2,7 +2,8 @@
 //!
 //! The dispatcher hands over more than may be under way, so that an endpoint's next message leaves when an answer
 //! comes, and not when the store has written that answer down: whoever has an answer takes the next message. All that is
-//! here is of different orders, or of different endpoints: which of it leaves first is nobody's concern.
+//! here is of different orders, or of different endpoints: which of it leaves first is nobody's concern. Nothing leaves
+//! once the leases may have run out: a process that was stopped for a while finds another one at its work.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,6 +113,8 @@ struct Shared {
 struct State {
     queue: Queue,
     came: Came,
+    /// What was found may be begun until then, by the clock.
+    good_until: i64,
 }
 
 /// What came of messages since the last turn.
@@ -130,13 +133,15 @@ impl Came {
 
 impl Sending {
     pub(crate) fn new(transport: Arc<dyn Transport>, clock: Clock, metrics: Metrics, limits: Limits) -> Self {
-        let state = Mutex::new(State { queue: Queue::new(limits), came: Came::default() });
+        let state = Mutex::new(State::new(limits));
         let shared = Arc::new(Shared { transport, clock, metrics, state, news: Notify::new() });
         Self { shared, limits, senders: JoinSet::new() }
     }
 
-    pub(crate) fn add(&mut self, starts: Vec<Start>) {
+    /// Takes these, and sends all it has until `good_until`, by the clock.
+    pub(crate) fn add(&mut self, starts: Vec<Start>, good_until: i64) {
         let mut state = self.shared.state();
+        state.good_until = good_until;
         starts.into_iter().for_each(|start| state.queue.add(start));
         while let Some(start) = state.queue.next() {
             self.senders.spawn(send(self.shared.clone(), start));
@@ -179,17 +184,14 @@ impl Sending {
 
     /// Nothing leaves any more.
     pub(crate) fn withdraw_all(&mut self) {
-        let mut state = self.shared.state();
-        for endpoint_id in state.queue.lines.keys().copied().collect::<Vec<_>>() {
-            state.withdraw(endpoint_id);
-        }
+        self.shared.state().withdraw_all();
     }
 
     /// Stops and forgets all of it. What was under way may or may not arrive.
     pub(crate) async fn stop(&mut self) {
         self.senders.abort_all();
         while self.senders.join_next().await.is_some() {}
-        *self.shared.state() = State { queue: Queue::new(self.limits), came: Came::default() };
+        *self.shared.state() = State::new(self.limits);
         self.shared.metrics.in_flight.set(0);
     }
 }
@@ -199,6 +201,9 @@ async fn send(shared: Arc<Shared>, start: Start) {
     let mut next = Some(start);
     while let Some(start) = next.take() {
         let now = (shared.clock)();
+        if shared.is_late(&start, now) {
+            return;
+        }
         if let Some(event_at) = start.fresh {
             shared.metrics.first_attempt.observe((now - event_at).max(0) as f64 / 1000.0);
         }
@@ -212,6 +217,20 @@ async fn send(shared: Arc<Shared>, start: Start) {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is too late to begin this. Then it is not sent, nor anything else that waits; the next turn finds out
+    /// whose it is.
+    fn is_late(&self, start: &Start, now: i64) -> bool {
+        let mut state = self.state();
+        let late = now >= state.good_until;
+        if late {
+            state.queue.ended(start.key.endpoint_id);
+            state.came.unsent.push(start.key);
+            state.withdraw_all();
+            self.news.notify_one();
+        }
+        late
     }
 
     /// Keeps it for the next turn; what leaves now.
@@ -237,6 +256,16 @@ impl Shared {
 }
 
 impl State {
+    fn new(limits: Limits) -> Self {
+        Self { queue: Queue::new(limits), came: Came::default(), good_until: i64::MIN }
+    }
+
+    fn withdraw_all(&mut self) {
+        for endpoint_id in self.queue.lines.keys().copied().collect::<Vec<_>>() {
+            self.withdraw(endpoint_id);
+        }
+    }
+
     fn withdraw(&mut self, endpoint_id: Uuid) {
         self.came.unsent.extend(self.queue.withdraw(endpoint_id));
     }
@@ -244,9 +273,14 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use prometheus_client::registry::Registry;
+    use tokio::sync::Semaphore;
+
     use super::*;
     use crate::decide::Tries;
-    use crate::send::Message;
+    use crate::send::{Answer, Attempt, Doing, Message};
 
     fn start(endpoint: u128, sequence: i64) -> Start {
         let key = Key { endpoint_id: Uuid::from_u128(endpoint), order_id: Uuid::from_u128(7), number: sequence, sequence };
@@ -285,5 +319,53 @@ mod tests {
         assert!(queue.lines.is_empty() && queue.under_way + queue.waiting == 0, "nothing is kept of an endpoint that is through");
         queue.add(start(1, 4));
         assert_eq!(leave(&mut queue), [(1, 4)]);
+    }
+
+    /// Takes a message when it is let through, and then says so.
+    struct Gate {
+        begun: AtomicI64,
+        through: Arc<Semaphore>,
+    }
+
+    impl Transport for Gate {
+        fn send(&self, _: Message) -> Doing<Attempt> {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            let through = self.through.clone();
+            Box::pin(async move {
+                through.acquire().await.unwrap().forget();
+                Attempt { answer: Answer::Status { code: 200, body: String::new(), retry_after: None }, duration_ms: 1 }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_leaves_once_the_leases_may_have_run_out() {
+        let (now, limits) = (Arc::new(AtomicI64::new(0)), Limits { in_flight: 8, per_endpoint: 1 });
+        let gate = Arc::new(Gate { begun: AtomicI64::new(0), through: Arc::new(Semaphore::new(0)) });
+        let at = now.clone();
+        let clock: Clock = Arc::new(move || at.load(Ordering::SeqCst));
+        let mut sending = Sending::new(gate.clone(), clock, Metrics::register(&mut Registry::default()), limits);
+        sending.add((1..=4).map(|sequence| start(1, sequence)).collect(), 3000);
+        gate.through.add_permits(1);
+        while gate.begun.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+        now.store(3000, Ordering::SeqCst);
+        gate.through.add_permits(3);
+        let (mut finished, mut unsent) = (Vec::new(), Vec::new());
+        while finished.len() + unsent.len() < 4 {
+            sending.heard().await;
+            let came = sending.take().unwrap();
+            finished.extend(came.finished.iter().map(|finished| finished.key.sequence));
+            unsent.extend(came.unsent.iter().map(|key| key.sequence));
+        }
+        unsent.sort_unstable();
+        assert_eq!((finished, unsent), (vec![1, 2], vec![3, 4]), "the third had its turn when it was too late");
+        assert_eq!((gate.begun.load(Ordering::SeqCst), sending.has_more()), (2, false));
+        sending.add(vec![start(1, 3)], 6000);
+        while !sending.has_news() {
+            sending.heard().await;
+        }
+        assert_eq!(sending.take().unwrap().finished.len(), 1, "with leases that are good again it goes on");
     }
 }

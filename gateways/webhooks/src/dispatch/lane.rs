@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atelier_store::{Bulk, Columns, Select, Transaction};
 use uuid::Uuid;
 
-use super::recent::{Recent, TOLD, Told, bodies};
+use super::recent::{Recent, STORED, Stored, bodies};
 use super::{AHEAD, AHEAD_IN_ALL, Dispatcher, GROWTH, Key, LOOK_MS, Lane, Start};
 use crate::Error;
 use crate::decide::Tries;
@@ -124,21 +124,21 @@ impl Lane {
             }
         } else {
             let taken = self.take(transaction, recent, endpoint_id, wanted).await?;
-            due = taken.into_iter().map(|told| Due { told, tries: Tries::default(), ever: 0 }).collect();
+            due = taken.into_iter().map(|stored| Due { stored, tries: Tries::default(), ever: 0 }).collect();
         }
-        let told: Vec<Arc<Told>> = due.iter().map(|due| due.told.clone()).collect();
-        let bodies = bodies(transaction, &told, &self.endpoint.wishes).await?;
-        let starts = due.into_iter().zip(bodies).map(|(Due { told, tries, ever }, body)| {
-            self.held.insert(told.order_id);
+        let stored: Vec<Arc<Stored>> = due.iter().map(|due| due.stored.clone()).collect();
+        let bodies = bodies(transaction, &stored, &self.endpoint.wishes).await?;
+        let starts = due.into_iter().zip(bodies).map(|(Due { stored, tries, ever }, body)| {
+            self.held.insert(stored.order_id);
             let message = Message {
                 url: self.endpoint.url.clone(),
-                id: told.event_id.clone(),
+                id: stored.event_id.clone(),
                 timestamp_s: now.div_euclid(1000),
                 secrets: self.endpoint.secrets.clone(),
                 body,
             };
-            let key = Key { endpoint_id, order_id: told.order_id, number: told.number, sequence: told.sequence };
-            Start { key, tries, epoch: self.endpoint.epoch, fresh: (ever == 0).then_some(told.event_at), message }
+            let key = Key { endpoint_id, order_id: stored.order_id, number: stored.number, sequence: stored.sequence };
+            Start { key, tries, epoch: self.endpoint.epoch, fresh: (ever == 0).then_some(stored.event_at), message }
         });
         Ok(starts.collect())
     }
@@ -158,7 +158,7 @@ impl Lane {
 
 /// A message that has a row, or was taken up just now.
 struct Due {
-    told: Arc<Told>,
+    stored: Arc<Stored>,
     tries: Tries,
     /// Attempts ever made.
     ever: i64,
@@ -176,7 +176,7 @@ async fn heads(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, no
         JOIN webhook_messages m ON m.number = h.number WHERE ";
     // Those held are due too, and are passed over below.
     let limit = i64::try_from(wanted + lane.held.len()).unwrap_or(i64::MAX);
-    let select = Select::text("SELECT h.next_at, h.attempts, h.first_failed_at, d.attempts, ").push(TOLD, []).push(FROM, []).push(
+    let select = Select::text("SELECT h.next_at, h.attempts, h.first_failed_at, d.attempts, ").push(STORED, []).push(FROM, []).push(
         "h.endpoint_id = ? AND m.partner = ? ORDER BY h.next_at, h.since LIMIT ?",
         [endpoint_id.into(), lane.endpoint.partner.as_str().into(), limit.into()],
     );
@@ -187,9 +187,9 @@ async fn heads(transaction: &mut Transaction, endpoint_id: Uuid, lane: &Lane, no
         let next_at = columns.int()?;
         let tries = Tries { attempts: columns.int()?, first_failed_at: columns.optional_int()? };
         let ever = columns.int()?;
-        let told = Told::read(&mut columns)?;
-        if next_at <= now && due.len() < wanted && !lane.held.contains(&told.order_id) {
-            due.push(Due { told: Arc::new(told), tries, ever });
+        let stored = Stored::read(&mut columns)?;
+        if next_at <= now && due.len() < wanted && !lane.held.contains(&stored.order_id) {
+            due.push(Due { stored: Arc::new(stored), tries, ever });
         }
     }
     Ok(Heads { due, any: !rows.is_empty() })

@@ -220,10 +220,15 @@ impl Dispatcher {
         self.token = format!("{}-{}", self.name, self.forgotten);
     }
 
+    /// From then on nothing may be begun that was found before, by the clock.
+    pub(crate) fn good_until(&self) -> i64 {
+        self.leased_until - MARGIN_MS
+    }
+
     /// Whether the leases can no longer be relied on: a turn would fail, and what one has just returned must not
     /// be sent.
     pub(crate) fn is_late(&self) -> bool {
-        !self.lanes.is_empty() && (self.clock)() >= self.leased_until - MARGIN_MS
+        !self.lanes.is_empty() && (self.clock)() >= self.good_until()
     }
 
     /// How long the next turn may take, so that what is under way is stopped before its lease runs out.

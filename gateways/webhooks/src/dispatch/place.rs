@@ -14,7 +14,7 @@ use atelier_store::{Bulk, Columns, Select, Transaction, Value};
 use uuid::Uuid;
 
 use super::Lane;
-use super::recent::{Recent, Told};
+use super::recent::{Recent, Stored};
 use crate::Error;
 use crate::tables::{DELIVERIES, PENDING};
 use crate::wanting::Wishes;
@@ -38,7 +38,7 @@ pub(super) struct Place {
 }
 
 struct Open {
-    told: Arc<Told>,
+    stored: Arc<Stored>,
     /// Otherwise it waits for another one of its order.
     under_way: bool,
 }
@@ -76,9 +76,9 @@ impl Place {
     }
 
     /// Whether the message of this number, which comes next, is passed over.
-    fn passes(&mut self, told: &Told, wishes: &Wishes) -> bool {
-        self.read_to = told.number;
-        self.arrived.as_mut().is_some_and(|arrived| arrived.remove(&told.number)) || !told.is_wanted(wishes)
+    fn passes(&mut self, stored: &Stored, wishes: &Wishes) -> bool {
+        self.read_to = stored.number;
+        self.arrived.as_mut().is_some_and(|arrived| arrived.remove(&stored.number)) || !stored.is_wanted(wishes)
     }
 
     async fn look_up(&mut self, transaction: &mut Transaction, endpoint_id: Uuid) -> Result<(), Error> {
@@ -100,13 +100,13 @@ impl Lane {
         recent: &mut Recent,
         endpoint_id: Uuid,
         wanted: usize,
-    ) -> Result<Vec<Arc<Told>>, Error> {
+    ) -> Result<Vec<Arc<Stored>>, Error> {
         let (place, held) = (&mut self.place, &mut self.held);
         let mut found = Vec::with_capacity(wanted);
         for open in place.open.values_mut().filter(|open| !open.under_way) {
-            if found.len() < wanted && held.insert(open.told.order_id) {
+            if found.len() < wanted && held.insert(open.stored.order_id) {
                 open.under_way = true;
-                found.push(open.told.clone());
+                found.push(open.stored.clone());
             }
         }
         place.look_up(transaction, endpoint_id).await?;
@@ -118,18 +118,18 @@ impl Lane {
             if page.is_empty() {
                 break;
             }
-            for told in page {
+            for stored in page {
                 if found.len() == wanted || place.open.len() >= most {
                     return Ok(found);
                 }
-                if place.passes(&told, &self.endpoint.wishes) {
+                if place.passes(&stored, &self.endpoint.wishes) {
                     continue;
                 }
-                let under_way = held.insert(told.order_id);
+                let under_way = held.insert(stored.order_id);
                 if under_way {
-                    found.push(told.clone());
+                    found.push(stored.clone());
                 }
-                place.open.insert(told.number, Open { told, under_way });
+                place.open.insert(stored.number, Open { stored, under_way });
             }
         }
         Ok(found)
@@ -144,8 +144,8 @@ impl Lane {
                 return Ok(false);
             }
             let (mut rows, mut any) = (Waiting::default(), false);
-            for told in page.iter().filter(|told| !self.place.passes(told, &self.endpoint.wishes)) {
-                rows.add(endpoint_id, told, self.endpoint.enabled_at);
+            for stored in page.iter().filter(|stored| !self.place.passes(stored, &self.endpoint.wishes)) {
+                rows.add(endpoint_id, stored, self.endpoint.enabled_at);
                 any = true;
             }
             rows.write(transaction).await?;
@@ -161,7 +161,7 @@ impl Lane {
     pub(super) async fn put_down_open(&mut self, transaction: &mut Transaction, endpoint_id: Uuid) -> Result<bool, Error> {
         let mut rows = Waiting::default();
         let open = std::mem::take(&mut self.place.open);
-        open.values().for_each(|open| rows.add(endpoint_id, &open.told, self.endpoint.enabled_at));
+        open.values().for_each(|open| rows.add(endpoint_id, &open.stored, self.endpoint.enabled_at));
         rows.write(transaction).await?;
         Ok(!open.is_empty())
     }
@@ -182,11 +182,11 @@ struct Head {
 
 impl Waiting {
     /// In the order of their numbers.
-    fn add(&mut self, endpoint_id: Uuid, told: &Told, enabled_at: i64) {
-        self.deliveries.push(pending_row(endpoint_id, told));
-        let since = told.event_at.max(enabled_at);
-        let head = self.heads.entry((endpoint_id, told.order_id)).or_insert(Head { first: told.number, last: told.number, since });
-        head.last = told.number;
+    fn add(&mut self, endpoint_id: Uuid, stored: &Stored, enabled_at: i64) {
+        self.deliveries.push(pending_row(endpoint_id, stored));
+        let since = stored.event_at.max(enabled_at);
+        let head = self.heads.entry((endpoint_id, stored.order_id)).or_insert(Head { first: stored.number, last: stored.number, since });
+        head.last = stored.number;
     }
 
     async fn write(self, transaction: &mut Transaction) -> Result<(), Error> {
@@ -206,12 +206,12 @@ impl Waiting {
 }
 
 /// Of [`DELIVERIES`].
-fn pending_row(endpoint_id: Uuid, told: &Told) -> Vec<Value> {
+fn pending_row(endpoint_id: Uuid, stored: &Stored) -> Vec<Value> {
     let (none, nothing) = (None::<i64>, None::<&str>);
     vec![
         endpoint_id.into(),
-        told.number.into(),
-        told.order_id.into(),
+        stored.number.into(),
+        stored.order_id.into(),
         PENDING.into(),
         0.into(),
         none.into(),

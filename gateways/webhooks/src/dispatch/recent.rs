@@ -20,7 +20,7 @@ const KEPT: usize = 4096;
 
 /// A message as it is kept.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct Stored {
     pub(super) number: i64,
     pub(super) order_id: Uuid,
     pub(super) sequence: i64,
@@ -33,12 +33,12 @@ pub(super) struct Told {
     body: Bytes,
 }
 
-/// Columns of [`Told::read`], of `webhook_messages m`.
-pub(super) const TOLD: &str =
+/// Columns of [`Stored::read`], of `webhook_messages m`.
+pub(super) const STORED: &str =
     "m.number, m.order_id, m.sequence, m.event_id, m.event_type, m.event_at, m.log_partition, m.log_offset, m.before_offset, m.body";
 
-impl Told {
-    /// From the columns [`TOLD`], which come next.
+impl Stored {
+    /// From the columns [`STORED`], which come next.
     pub(super) fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
             number: columns.int()?,
@@ -66,14 +66,14 @@ impl Told {
 }
 
 /// The bodies of messages as an endpoint of these wishes gets them, in their order.
-pub(super) async fn bodies(transaction: &mut Transaction, told: &[Arc<Told>], wishes: &Wishes) -> Result<Vec<Bytes>, Error> {
+pub(super) async fn bodies(transaction: &mut Transaction, stored: &[Arc<Stored>], wishes: &Wishes) -> Result<Vec<Bytes>, Error> {
     static BEFORE: Bulk = Bulk::joining(
         &["order_id", "number"],
         "SELECT given.number, m.number, m.event_type, m.log_partition, m.log_offset, m.sequence FROM given \
          JOIN webhook_messages m ON m.order_id = given.order_id AND m.number < given.number",
     );
-    let asked: Vec<_> = told.iter().filter(|told| told.previous(wishes).is_none()).collect();
-    let rows = asked.iter().map(|told| vec![told.order_id.into(), told.number.into()]).collect();
+    let asked: Vec<_> = stored.iter().filter(|stored| stored.previous(wishes).is_none()).collect();
+    let rows = asked.iter().map(|stored| vec![stored.order_id.into(), stored.number.into()]).collect();
     let mut found: HashMap<i64, i64> = HashMap::new();
     for row in &BEFORE.read(transaction, rows).await? {
         let mut columns = Columns::of(row);
@@ -84,8 +84,8 @@ pub(super) async fn bodies(transaction: &mut Transaction, told: &[Arc<Told>], wi
             found.entry(of).and_modify(|last| *last = sequence.max(*last)).or_insert(sequence);
         }
     }
-    let previous = |told: &Told| told.previous(wishes).unwrap_or_else(|| found.get(&told.number).copied().unwrap_or(0));
-    Ok(told.iter().map(|told| with_previous(&told.body, told.sequence, previous(told))).collect())
+    let previous = |stored: &Stored| stored.previous(wishes).unwrap_or_else(|| found.get(&stored.number).copied().unwrap_or(0));
+    Ok(stored.iter().map(|stored| with_previous(&stored.body, stored.sequence, previous(stored))).collect())
 }
 
 /// What was read lately, by partner.
@@ -98,7 +98,7 @@ pub(super) struct Recent {
 struct Stretch {
     from: i64,
     to: i64,
-    messages: VecDeque<Arc<Told>>,
+    messages: VecDeque<Arc<Stored>>,
     /// In this turn nothing lay after them.
     over: bool,
 }
@@ -126,7 +126,7 @@ impl Recent {
         partner: &str,
         number: i64,
         wanted: usize,
-    ) -> Result<Vec<Arc<Told>>, Error> {
+    ) -> Result<Vec<Arc<Stored>>, Error> {
         let limit = wanted.clamp(PAGE_MIN, PAGE);
         let new = || Stretch { from: number, to: number, messages: VecDeque::new(), over: false };
         let stretch = self.partners.entry(partner.to_owned()).or_insert_with(new);
@@ -146,7 +146,7 @@ impl Recent {
                 stretch.forget(first_kept.number - 1);
             }
         }
-        let at = stretch.messages.partition_point(|told| told.number <= number);
+        let at = stretch.messages.partition_point(|stored| stored.number <= number);
         Ok(stretch.messages.range(at..).take(limit).cloned().collect())
     }
 }
@@ -156,18 +156,18 @@ impl Stretch {
     fn forget(&mut self, upto: i64) {
         let upto = upto.min(self.to);
         if upto > self.from {
-            self.messages.drain(..self.messages.partition_point(|told| told.number <= upto));
+            self.messages.drain(..self.messages.partition_point(|stored| stored.number <= upto));
             self.from = upto;
         }
     }
 }
 
-async fn page(transaction: &mut Transaction, partner: &str, number: i64, limit: usize) -> Result<Vec<Arc<Told>>, Error> {
-    let select = Select::text("SELECT ").push(TOLD, []).push(
+async fn page(transaction: &mut Transaction, partner: &str, number: i64, limit: usize) -> Result<Vec<Arc<Stored>>, Error> {
+    let select = Select::text("SELECT ").push(STORED, []).push(
         " FROM webhook_messages m WHERE m.partner = ? AND m.number > ? ORDER BY m.number LIMIT ?",
         [partner.into(), number.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
     );
     let rows: Vec<Row> = select.all_in(transaction).await?;
-    let told = rows.iter().map(|row| Told::read(&mut Columns::of(row)).map(Arc::new));
-    told.collect()
+    let stored = rows.iter().map(|row| Stored::read(&mut Columns::of(row)).map(Arc::new));
+    stored.collect()
 }

@@ -32,9 +32,7 @@ impl Endpoints {
     /// # Errors
     /// [`Refused::Unknown`], [`Refused::BadCursor`], [`Refused::Store`].
     pub async fn deliveries(&self, partner: &str, id: Uuid, filter: &DeliveryFilter) -> Result<Deliveries, Refused> {
-        let select = Select::text("SELECT ").push(WANTING, []);
-        let select = select.push(" FROM webhook_endpoints WHERE partner = ? AND endpoint_id = ?", [partner.into(), id.into()]);
-        let row = select.first(&self.store).await?.ok_or(Refused::Unknown)?;
+        let row = wanting(partner, id).first(&self.store).await?.ok_or(Refused::Unknown)?;
         let endpoint = Wanting::read(&mut Columns::of(&row))?;
         let limit = filter.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX) as usize;
         let mut before = match &filter.cursor {
@@ -133,11 +131,15 @@ impl Endpoints {
     }
 }
 
+/// The question after a [`Wanting`].
+fn wanting(partner: &str, id: Uuid) -> Select {
+    let select = Select::text("SELECT ").push(WANTING, []);
+    select.push(" FROM webhook_endpoints WHERE partner = ? AND endpoint_id = ?", [partner.into(), id.into()])
+}
+
 /// How many messages that nobody has taken up are among those asked for.
 async fn untaken(transaction: &mut Transaction, partner: &str, id: Uuid, which: Resend) -> Result<u64, Refused> {
-    let select = Select::text("SELECT ").push(WANTING, []);
-    let select = select.push(" FROM webhook_endpoints WHERE partner = ? AND endpoint_id = ?", [partner.into(), id.into()]);
-    let row = select.first_in(transaction).await?.ok_or(Refused::Unknown)?;
+    let row = wanting(partner, id).first_in(transaction).await?.ok_or(Refused::Unknown)?;
     let mut messages = Untaken::of(Wanting::read(&mut Columns::of(&row))?);
     let mut count = 0;
     while let Some(page) = messages.page_in(transaction).await? {
