@@ -9,6 +9,7 @@ mod claims;
 mod config;
 mod context;
 mod group;
+mod leaving;
 mod name;
 mod native;
 mod owner;

@@ -12,6 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::claims::discard;
 use super::config::{Config, create};
 use super::context::{Watch, unavailable, watched};
+use super::leaving::Member;
 use super::record::record;
 use crate::{Error, Partition, Record};
 
@@ -60,7 +61,7 @@ impl ConsumerContext for Context {
 /// A member.
 pub(super) struct Subscription {
     config: ClientSettings,
-    client: BaseConsumer<Context>,
+    client: Member<BaseConsumer<Context>>,
     failure: Option<Error>,
 }
 
@@ -73,10 +74,10 @@ struct ClientSettings {
 }
 
 impl ClientSettings {
-    fn join(&self) -> Result<BaseConsumer<Context>, Error> {
+    fn join(&self) -> Result<Member<BaseConsumer<Context>>, Error> {
         let client: BaseConsumer<Context> = create(&self.client, Context::default())?;
         client.subscribe(&[&self.name]).map_err(|error| unavailable(&self.name, &error))?;
-        Ok(client)
+        Ok(Member::new(client))
     }
 }
 
