@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bed::{Bed, NOW, STEPS, each, life, order_id};
-use crate::dispatch::{Finished, Start};
+use crate::dispatch::{Dispatcher, Finished, Start};
 use crate::housekeeping::{Retention, prune, set_gauges};
 use crate::send::{Answer, Attempt};
 use crate::{DeliveryFilter, Error, LATE_MS, Limits, PATIENCE_MS, Resend, State, Wish};
@@ -355,6 +355,32 @@ async fn a_deleted_endpoint_harms_nobody_and_old_rows_go() {
         bed.advance(61_000);
         assert_eq!(prune(&bed.store, &bed.clock(), keep(60_000, 100)).await.unwrap(), 1);
         assert_eq!(bed.number("SELECT COUNT(*) FROM webhook_messages").await, 0, "nobody needs any");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_that_was_sent_again_keeps_no_others() {
+    each("oldest", async |bed| {
+        let (id, _) = bed.endpoint("north", &[]).await;
+        lived(&bed, "north", 0..3).await;
+        let mut worker = bed.dispatcher(1);
+        let through = async |worker: &mut Dispatcher| {
+            let mut starts = worker.turn(vec![]).await.unwrap();
+            while !starts.is_empty() {
+                starts = worker.turn(starts.iter().map(|start| answered(start, 200)).collect()).await.unwrap();
+            }
+        };
+        through(&mut worker).await;
+        bed.advance(61_000);
+        let all = bed.endpoints.deliveries("north", id, &DeliveryFilter::default()).await.unwrap().items;
+        let oldest = all.last().unwrap().event_id;
+        assert_eq!((all.len(), bed.endpoints.resend("north", id, Resend::One(oldest)).await.unwrap()), (3 * STEPS, 1));
+        through(&mut worker).await;
+        let keep = Retention { age_ms: 60_000, count: 100 };
+        assert_eq!(prune(&bed.store, &bed.clock(), keep).await.unwrap(), 3 * STEPS as u64 - 1);
+        let left = bed.endpoints.deliveries("north", id, &DeliveryFilter::default()).await.unwrap().items;
+        assert_eq!(left.iter().map(|delivery| delivery.event_id).collect::<Vec<_>>(), [oldest]);
     })
     .await;
 }
