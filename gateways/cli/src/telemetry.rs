@@ -32,7 +32,7 @@ pub(crate) struct Telemetry {
 /// Starts log lines on standard error and, where `--otlp` is given, traces.
 ///
 /// # Errors
-/// When the URL is none.
+/// When the URL is none, or `RUST_LOG` cannot be read.
 pub(crate) fn start(settings: &Settings, voice: Voice) -> Result<Telemetry, Failure> {
     let level = if voice == Voice::Role { "info" } else { "error" };
     let filter = wanted(std::env::var("RUST_LOG").ok().as_deref(), level)?;
@@ -74,5 +74,24 @@ impl Telemetry {
         {
             eprintln!("atelier: the last traces were not sent: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_what_was_asked_for() {
+        let unasked = wanted(None, "info").unwrap();
+        assert!(unasked.would_enable("atelier_log", &Level::INFO) && !unasked.would_enable("atelier_log", &Level::DEBUG));
+        assert!(!unasked.would_enable("sqlx", &Level::INFO), "others are quiet");
+        let asked = wanted(Some("warn,atelier_log=debug"), "info").unwrap();
+        assert!(asked.would_enable("atelier_log", &Level::DEBUG) && !asked.would_enable("atelier_http", &Level::INFO));
+        assert!(wanted(Some(" "), "error").unwrap().would_enable("atelier_log", &Level::ERROR));
+        let refused = wanted(Some("info,atelier_log=loud"), "info").unwrap_err().to_string();
+        assert!(refused.contains("RUST_LOG=info,atelier_log=loud") && refused.contains("like info,atelier_log=debug"), "{refused}");
     }
 }

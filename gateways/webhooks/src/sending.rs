@@ -201,9 +201,7 @@ async fn send(shared: Arc<Shared>, start: Start) {
     let mut next = Some(start);
     while let Some(start) = next.take() {
         let now = (shared.clock)();
-        if shared.is_late(&start, now) {
-            return;
-        }
+        let Some(start) = shared.in_time(start, now) else { return };
         if let Some(event_at) = start.fresh {
             shared.metrics.first_attempt.observe((now - event_at).max(0) as f64 / 1000.0);
         }
@@ -219,18 +217,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is too late to begin this. Then it is not sent, nor anything else that waits; the next turn finds out
-    /// whose it is.
-    fn is_late(&self, start: &Start, now: i64) -> bool {
+    /// The same, to be sent. Where it is too late for that it is handed back with all that waits; the next turn finds out
+    /// whose they are.
+    fn in_time(&self, start: Start, now: i64) -> Option<Start> {
         let mut state = self.state();
-        let late = now >= state.good_until;
-        if late {
-            state.queue.ended(start.key.endpoint_id);
-            state.came.unsent.push(start.key);
-            state.withdraw_all();
-            self.news.notify_one();
+        if now < state.good_until {
+            return Some(start);
         }
-        late
+        state.queue.ended(start.key.endpoint_id);
+        state.came.unsent.push(start.key);
+        state.withdraw_all();
+        self.metrics.in_flight.set(i64::try_from(state.queue.under_way).unwrap_or(i64::MAX));
+        self.news.notify_one();
+        None
     }
 
     /// Keeps it for the next turn; what leaves now.

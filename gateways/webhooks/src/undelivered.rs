@@ -8,7 +8,7 @@ use atelier_store::{Columns, Row, Select, Store};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::untaken::{Untaken, Waiting};
+use crate::untaken::{Untaken, UntakenMessage};
 use crate::wanting::{WANTING, Wanting};
 
 /// How long a message may be on its way before that is a gap, in milliseconds: from its event on, or from the time when
@@ -90,7 +90,7 @@ async fn late_untaken(store: &Store, now: i64, late_ms: i64, known: &HashSet<(Uu
         let (mut messages, mut orders) = (Untaken::of(endpoint), HashSet::new());
         while let Some(page) = messages.page(store).await? {
             for message in page.iter().filter(|message| message.event_at <= before) {
-                let Waiting { order_id, sequence, event_at, .. } = *message;
+                let UntakenMessage { order_id, sequence, event_at, .. } = *message;
                 if known.contains(&(endpoint_id, order_id)) || !orders.insert(order_id) {
                     continue;
                 }

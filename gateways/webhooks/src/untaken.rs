@@ -17,7 +17,7 @@ pub(crate) struct Untaken {
 }
 
 /// One of them.
-pub(crate) struct Waiting {
+pub(crate) struct UntakenMessage {
     pub(crate) order_id: Uuid,
     pub(crate) sequence: i64,
     pub(crate) event_id: Uuid,
@@ -30,14 +30,14 @@ impl Untaken {
     }
 
     /// The next ones; a page may have none. `None`: that was all.
-    pub(crate) async fn page(&mut self, store: &Store) -> Result<Option<Vec<Waiting>>, Error> {
+    pub(crate) async fn page(&mut self, store: &Store) -> Result<Option<Vec<UntakenMessage>>, Error> {
         let Some(select) = self.select() else { return Ok(None) };
         let rows = select.all(store).await?;
         Ok(Some(self.read(&rows)?))
     }
 
     /// The same, as a transaction sees them.
-    pub(crate) async fn page_in(&mut self, transaction: &mut Transaction) -> Result<Option<Vec<Waiting>>, atelier_store::Error> {
+    pub(crate) async fn page_in(&mut self, transaction: &mut Transaction) -> Result<Option<Vec<UntakenMessage>>, atelier_store::Error> {
         let Some(select) = self.select() else { return Ok(None) };
         let rows = select.all_in(transaction).await?;
         Ok(Some(self.read(&rows)?))
@@ -55,7 +55,7 @@ impl Untaken {
         Some(select.push(" ORDER BY m.number LIMIT ?", [PAGE.into()]))
     }
 
-    fn read(&mut self, rows: &[Row]) -> Result<Vec<Waiting>, atelier_store::Error> {
+    fn read(&mut self, rows: &[Row]) -> Result<Vec<UntakenMessage>, atelier_store::Error> {
         self.after = None;
         let mut messages = Vec::new();
         for row in rows {
@@ -68,7 +68,7 @@ impl Untaken {
             }
             if self.endpoint.wishes.want(number, &event_type, partition, offset) {
                 let (order_id, sequence, event_id) = (columns.id()?, columns.int()?, columns.id()?);
-                messages.push(Waiting { order_id, sequence, event_id, event_at: columns.int()? });
+                messages.push(UntakenMessage { order_id, sequence, event_id, event_at: columns.int()? });
             }
         }
         Ok(messages)
