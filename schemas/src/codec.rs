@@ -91,6 +91,9 @@ framed!(PricingJob, "pricing_job.avsc");
 
 impl EventOf<Word> {
     /// The same bytes as the [`Event`] with the same words.
+    ///
+    /// # Panics
+    /// As [`Framed::encode`].
     pub fn encode(&self) -> Vec<u8> {
         framed(self, Event::schema())
     }
@@ -98,6 +101,9 @@ impl EventOf<Word> {
 
 impl OutcomeOf<Word> {
     /// The same bytes as the [`Outcome`] with the same words.
+    ///
+    /// # Panics
+    /// As [`Framed::encode`].
     pub fn encode(&self) -> Vec<u8> {
         framed(self, Outcome::schema())
     }

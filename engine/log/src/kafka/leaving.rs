@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// A group without brokers is left within this time too, most of the time.
+/// A member that no broker answers needs seconds; one that waits for ever is not told from it before.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A consumer in a group. Dropping it leaves the group, on another thread, and waits for that at most 5 s.
