@@ -76,7 +76,7 @@ macro_rules! framed {
                 &PARSED
             }
             fn encode(&self) -> Vec<u8> {
-                framed(self, Self::schema())
+                frame(self, Self::schema())
             }
             fn from_datum(datum: &[u8], schema: &Schema) -> Result<Self, Unreadable> {
                 datum_of(datum, schema)
@@ -95,7 +95,7 @@ impl EventOf<Word> {
     /// # Panics
     /// As [`Framed::encode`].
     pub fn encode(&self) -> Vec<u8> {
-        framed(self, Event::schema())
+        frame(self, Event::schema())
     }
 }
 
@@ -105,7 +105,7 @@ impl OutcomeOf<Word> {
     /// # Panics
     /// As [`Framed::encode`].
     pub fn encode(&self) -> Vec<u8> {
-        framed(self, Outcome::schema())
+        frame(self, Outcome::schema())
     }
 }
 
@@ -172,7 +172,7 @@ fn split(bytes: &[u8]) -> Result<([u8; 8], &[u8]), Unreadable> {
     }
 }
 
-fn framed(record: &impl Serialize, schema: &Schema) -> Vec<u8> {
+fn frame(record: &impl Serialize, schema: &Schema) -> Vec<u8> {
     to_single_object(record, Vec::with_capacity(384), &mut SerializerConfig::new(schema)).expect("record and schema agree")
 }
 

@@ -1,13 +1,10 @@
-//! How many crates the binary takes.
+//! How many crates the binary takes. How long they take is measured by `benches/first-build`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use crate::harness::{Outcome, Report, Row, Settings, Target, ensure};
-
-/// The release profile, from nothing; kept out of the target folder of the day.
-const COLD_BUILD: &str = "`time cargo build --release -p atelier-cli --target-dir $(mktemp -d)`";
 
 pub(super) fn run(_: &Settings, report: &mut Report) -> Outcome<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -20,6 +17,5 @@ pub(super) fn run(_: &Settings, report: &mut Report) -> Outcome<()> {
     let crates: BTreeSet<&str> = text.lines().filter_map(|line| line.split(" (").next()).filter(|line| !line.is_empty()).collect();
     let ours = crates.iter().filter(|name| name.starts_with("atelier-")).count();
     report.add(Row::figure(&format!("crates of the binary, {ours} of them ours"), crates.len() as f64, "crates", Target::None));
-    report.add(Row::words("cold release build (target: 8 minutes on 2 cores)", COLD_BUILD));
     Ok(())
 }

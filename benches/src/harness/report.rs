@@ -79,14 +79,6 @@ impl Row {
         cells[5] = target.holds(figure).to_owned();
         Self { cells }
     }
-
-    /// Words instead of a figure.
-    pub(crate) fn words(what: &str, words: &str) -> Self {
-        let mut cells: [String; 9] = Default::default();
-        cells[0] = what.to_owned();
-        cells[1] = words.to_owned();
-        Self { cells }
-    }
 }
 
 /// All lines.

@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::{Config, create};
 use super::context::{Watch, unavailable, watched};
-use super::leaving::Member;
+use super::leaving::Leaving;
 use super::name::instance_id;
 use super::native;
 use super::progress::next_command;
@@ -76,7 +76,7 @@ impl ConsumerContext for Context {
 
 /// A member of the group.
 pub(super) struct Group {
-    client: Member<BaseConsumer<Context>>,
+    client: Leaving<BaseConsumer<Context>>,
     commands: String,
     /// Name of a topic for which an offset says nothing; see [`Group::confirms`].
     genesis: String,
@@ -99,7 +99,7 @@ impl Group {
         client
             .subscribe(&[&commands])
             .map_err(|error| unavailable(&format!("{name} cannot join the group {}", membership.group), &error))?;
-        Ok(Self { client: Member::new(client), commands, genesis: config.genesis_topic(), name, apart_limit: config.apart_limit() })
+        Ok(Self { client: Leaving::new(client), commands, genesis: config.genesis_topic(), name, apart_limit: config.apart_limit() })
     }
 
     /// What the polls since the last call have brought.

@@ -12,20 +12,20 @@ use std::time::Duration;
 /// A member that no broker answers needs seconds; one that waits for ever is not told from it before.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
-/// A consumer in a group. Dropping it leaves the group, on another thread, and waits for that at most 5 s.
-pub(super) struct Member<C: Send + 'static> {
+/// A client in a group. Dropping it leaves the group, on another thread, and waits for that at most 5 s.
+pub(super) struct Leaving<C: Send + 'static> {
     /// There until it is dropped.
     client: Option<C>,
     within: Duration,
 }
 
-impl<C: Send> Member<C> {
+impl<C: Send> Leaving<C> {
     pub(super) fn new(client: C) -> Self {
         Self { client: Some(client), within: LEAVE_WITHIN }
     }
 }
 
-impl<C: Send> Deref for Member<C> {
+impl<C: Send> Deref for Leaving<C> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -33,7 +33,7 @@ impl<C: Send> Deref for Member<C> {
     }
 }
 
-impl<C: Send + 'static> Drop for Member<C> {
+impl<C: Send + 'static> Drop for Leaving<C> {
     fn drop(&mut self) {
         let client = self.client.take();
         let (left, end) = channel::<()>();
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn a_client_that_does_not_end_holds_nobody_up() {
         let ((go, gate), (tell, ended)) = (channel(), channel());
-        let mut member = Member::new(Stuck(gate, tell));
+        let mut member = Leaving::new(Stuck(gate, tell));
         member.within = Duration::from_millis(20);
         let (done, over) = channel();
         std::thread::spawn(move || {
@@ -88,7 +88,7 @@ mod tests {
     fn one_that_ends_is_waited_for() {
         let ((go, gate), (tell, ended)) = (channel(), channel());
         go.send(()).unwrap();
-        drop(Member::new(Stuck(gate, tell)));
+        drop(Leaving::new(Stuck(gate, tell)));
         ended.try_recv().expect("it had ended when the drop was over");
     }
 }

@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::claims::discard;
 use super::config::{Config, create};
 use super::context::{Watch, unavailable, watched};
-use super::leaving::Member;
+use super::leaving::Leaving;
 use super::record::record;
 use crate::{Error, Partition, Record};
 
@@ -61,7 +61,7 @@ impl ConsumerContext for Context {
 /// A member.
 pub(super) struct Subscription {
     config: ClientSettings,
-    client: Member<BaseConsumer<Context>>,
+    client: Leaving<BaseConsumer<Context>>,
     failure: Option<Error>,
 }
 
@@ -74,10 +74,10 @@ struct ClientSettings {
 }
 
 impl ClientSettings {
-    fn join(&self) -> Result<Member<BaseConsumer<Context>>, Error> {
+    fn join(&self) -> Result<Leaving<BaseConsumer<Context>>, Error> {
         let client: BaseConsumer<Context> = create(&self.client, Context::default())?;
         client.subscribe(&[&self.name]).map_err(|error| unavailable(&self.name, &error))?;
-        Ok(Member::new(client))
+        Ok(Leaving::new(client))
     }
 }
 

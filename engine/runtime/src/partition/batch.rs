@@ -17,6 +17,7 @@ const ENVELOPE_ROOM_BYTES: usize = 16 * 1024;
 pub(super) fn decide(state: &mut PartitionState, commands: Vec<CommandRecord>, now: TimeMs) -> Result<Transaction, closed::Error> {
     let mut transaction = Transaction {
         partition: state.settings.partition,
+        // An outcome and an event each; some make a job or a second event.
         records: Vec::with_capacity(commands.len() * 5 / 2),
         next_command: state.next_command,
     };

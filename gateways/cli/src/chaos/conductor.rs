@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atelier_cli::trials::{Ack, Child, Load, Prober, Step, Tally};
+use crate::trials::{Ack, Child, Load, Prober, Step, Tally};
 use atelier_log::Log;
 use atelier_schemas::Topic;
 use tokio::runtime::Handle;

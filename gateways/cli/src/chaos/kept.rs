@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use atelier_cli::trials::Ack;
+use crate::trials::Ack;
 use atelier_log::Log;
 use atelier_schemas::{Event, Framed, Topic};
 use serde_json::Value;

@@ -9,7 +9,7 @@ mod kind;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use atelier_cli::trials::{Step, plan};
+use crate::trials::{Step, plan};
 use serde_json::json;
 
 use crate::cli::ChaosArgs;
