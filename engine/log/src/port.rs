@@ -69,6 +69,9 @@ pub enum Error {
     /// Nothing was written; the same call may work later.
     #[error("the log is not reachable: {0}")]
     Unavailable(String),
+    /// Nobody can say whether it was written.
+    #[error("the log has not confirmed it: {0}")]
+    Unconfirmed(String),
     /// Nothing was written; the medium is full.
     #[error("the log has no space left: {0}")]
     Full(String),

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::config::{Config, MAX_PAYLOAD_BYTES, create};
 use super::context::{Watch, unavailable, watched};
+use super::native::may_be_written;
 use super::record::headers;
 use crate::{Appending, Error, NewRecord, Partition};
 
@@ -44,12 +45,17 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, deliver: Box<Deliver>) {
         let report = match result {
-            Ok(message) => u64::try_from(message.offset()).map_err(|_| Error::Unavailable("the broker named no offset".into())),
+            Ok(message) => u64::try_from(message.offset()).map_err(|_| Error::Unconfirmed("the broker named no offset".into())),
             Err((error, message)) => {
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
                     self.watch.error(error, "a record cannot be delivered");
                 }
-                Err(refused(error, message.key().unwrap_or_default(), message.payload_len()))
+                let refused = refused(error, message.key().unwrap_or_default(), message.payload_len());
+                // Sent and not answered: it may lie there all the same.
+                Err(match refused {
+                    Error::Unavailable(reason) if may_be_written(message) => Error::Unconfirmed(reason),
+                    refused => refused,
+                })
             }
         };
         // Nobody waits when the caller is gone.
@@ -98,7 +104,7 @@ impl Appender {
         Box::pin(async move {
             // The client lives until its records are reported on.
             let _client = client;
-            delivered.await.unwrap_or_else(|_| Err(Error::Unavailable("the connection to Kafka was closed".into())))
+            delivered.await.unwrap_or_else(|_| Err(Error::Unconfirmed("the connection to Kafka was closed".into())))
         })
     }
 

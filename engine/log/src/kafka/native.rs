@@ -1,6 +1,6 @@
 //! The calls that rdkafka's safe interface lacks: committing without its 100 ms slices, reading a consumer's
-//! generation, asking who is in a group, and connecting anew. The only unsafe code of this crate.
-#![allow(unsafe_code, reason = "four calls of librdkafka have no safe wrapper that can be used here")]
+//! generation, asking who is in a group, connecting anew, and what became of a record. The only unsafe code of this crate.
+#![allow(unsafe_code, reason = "five calls of librdkafka have no safe wrapper that can be used here")]
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -15,10 +15,12 @@ use rdkafka::bindings::{
     rd_kafka_consumer_group_metadata_generation_id, rd_kafka_consumer_group_metadata_member_id, rd_kafka_consumer_group_state_t as State,
     rd_kafka_error_code, rd_kafka_error_destroy, rd_kafka_error_is_fatal, rd_kafka_error_is_retriable, rd_kafka_error_string,
     rd_kafka_error_txn_requires_abort, rd_kafka_event_DescribeConsumerGroups_result, rd_kafka_event_destroy, rd_kafka_event_error,
-    rd_kafka_event_error_string, rd_kafka_event_t, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll, rd_kafka_t,
+    rd_kafka_event_error_string, rd_kafka_event_t, rd_kafka_message_status, rd_kafka_msg_status_t, rd_kafka_queue_destroy,
+    rd_kafka_queue_new, rd_kafka_queue_poll, rd_kafka_t,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 use rdkafka::types::{RDKafkaAdminOp, RDKafkaRespErr};
 
@@ -87,6 +89,13 @@ pub(super) fn commit<C: ProducerContext>(producer: &ThreadedProducer<C>, limit: 
         rd_kafka_error_destroy(error);
         Err(failure)
     }
+}
+
+/// Whether a record that was not delivered may lie in the log all the same: it was sent, and no answer came.
+pub(super) fn may_be_written(message: &BorrowedMessage<'_>) -> bool {
+    // SAFETY: the message is alive during the call, which only reads it.
+    let status = unsafe { rd_kafka_message_status(message.ptr()) };
+    status != rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED
 }
 
 /// A producer, for calls from the callbacks that its own thread makes.

@@ -276,6 +276,13 @@ impl Owner {
         let partition = transaction.partition;
         let not_ours = || CommitError::Lost(format!("partition {partition} is not assigned to this worker"));
         let owned = self.owned.get_mut(&partition).ok_or_else(not_ours)?;
+        // Built on an older answer than the one this claim got after its fence: those commands are decided.
+        if transaction.next_command < owned.consumed {
+            let (next, consumed) = (transaction.next_command, owned.consumed);
+            return Err(CommitError::Lost(format!(
+                "partition {partition}: built on command {next}, and those before {consumed} are consumed"
+            )));
+        }
         owned.renew |= owned.producer.take_disturbed();
         if owned.renew {
             self.renew(partition)?;

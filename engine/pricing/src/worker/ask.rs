@@ -59,7 +59,7 @@ impl Shared {
                 Err(error @ (Error::TooLarge { .. } | Error::InUse(_) | Error::Mismatch(_))) => {
                     return Answered::Nothing(error.to_string());
                 }
-                Err(error @ (Error::Unavailable(_) | Error::Full(_))) => error.to_string(),
+                Err(error @ (Error::Unavailable(_) | Error::Unconfirmed(_) | Error::Full(_))) => error.to_string(),
             };
             if !std::mem::replace(&mut warned, true) {
                 tracing::warn!(command = command.type_name, %why, "no answer yet; the same command is sent again");

@@ -44,7 +44,7 @@ impl Surroundings<'_> {
     /// Sends the command and waits for its outcome.
     ///
     /// # Errors
-    /// The engine's refusal, or 503 when the log cannot be reached: nothing was accepted then.
+    /// The engine's refusal, or 503 when the log cannot be reached: nothing was accepted then, unless it says otherwise.
     pub(crate) async fn send(self, ask: Ask) -> Result<Settled, Refusal> {
         let Self { gateway, base, actor, terms } = self;
         let app = &gateway.app;
@@ -97,6 +97,15 @@ async fn dispatch(gateway: &Gateway, base: &'static str, command: &Command) -> R
             app.metrics.command(kind, "undecided");
             tracing::warn!(%order_id, %command_id, command = kind, "no outcome in time: answered 202");
             Ok(Settled::Pending { pending: Pending { command_id, order_id }, base })
+        }
+        Err(error @ atelier_log::Error::Unconfirmed(_)) => {
+            app.metrics.command(kind, "unconfirmed");
+            tracing::error!(%order_id, %command_id, %error, "nobody can say whether a command was accepted");
+            let detail = format!(
+                "The order log did not confirm the command: it may be carried out or not. {base}/commands/{command_id} tells once it is. \
+                 With an Idempotency-Key, send the same request again under it."
+            );
+            Err(Refusal::new(Code::Unavailable, detail).retry_after_s(2).order(order_id))
         }
         Err(error) => {
             app.metrics.command(kind, "not_accepted");

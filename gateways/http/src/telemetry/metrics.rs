@@ -60,7 +60,7 @@ impl Metrics {
         registry.register("http_requests_in_flight", "Requests whose answer has not begun", metrics.in_flight.clone());
         registry.register(
             "http_commands",
-            "Commands sent, by what became of them: accepted, refused, undecided (202), not_accepted (503)",
+            "Commands sent, by what became of them: accepted, refused, undecided (202), not_accepted (503), unconfirmed (503: nobody can say)",
             metrics.commands.clone(),
         );
         registry.register(

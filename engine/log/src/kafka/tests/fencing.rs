@@ -53,6 +53,19 @@ fn a_second_worker_gets_its_share_and_the_first_keeps_the_rest() {
     assert_eq!(read_to_end(&log, Topic::Events, kept), ["kept"]);
 }
 
+#[test]
+fn a_transaction_that_would_take_the_group_back_is_lost() {
+    let log = Kafka::connect(config()).expect("connected");
+    let mut owner = log.own(membership(None)).expect("joined");
+    assigned(owner.as_mut(), &[0, 1]);
+    owner.commit(&events(0, 3, &["third"])).expect("committed");
+    let error = owner.commit(&events(0, 2, &["once more"])).expect_err("commands are decided once");
+    assert!(matches!(error, CommitError::Lost(_)), "{error}");
+    assert_eq!((log.committed("engine", 0).expect("asked"), read_to_end(&log, Topic::Events, 0)), (3, vec!["third".to_owned()]));
+    assigned(owner.as_mut(), &[0]);
+    owner.commit(&events(0, 3, &["a timer"])).expect("the offset stays where it is");
+}
+
 /// The transactional id fences too. Here nobody else has opened it: the group alone refuses.
 #[test]
 fn the_group_fences_a_member_that_left() {

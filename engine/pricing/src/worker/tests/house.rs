@@ -1,6 +1,6 @@
 //! A log that tells what its subscription was asked, and the engine's side of the conversation.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -126,13 +126,15 @@ pub(super) struct House {
     pub(super) seen: Seen,
     commands: Box<dyn Reader>,
     arrived: VecDeque<Command>,
+    /// By command, the offset of its newest record: that is the one its sender waits for.
+    places: HashMap<Uuid, i64>,
 }
 
 impl House {
     pub(super) fn new() -> Self {
         let log = Memory::new(1);
         let commands = log.read(Topic::Commands, &[(0, 0)]).expect("reader");
-        Self { log, blobs: Blobs::in_memory(), seen: Seen::default(), commands, arrived: VecDeque::new() }
+        Self { log, blobs: Blobs::in_memory(), seen: Seen::default(), commands, arrived: VecDeque::new(), places: HashMap::new() }
     }
 
     /// A configuration in which nothing happens by itself: no heartbeat, no retry.
@@ -199,7 +201,11 @@ impl House {
     pub(super) fn look(&mut self) -> Option<Command> {
         if self.arrived.is_empty() {
             let records = self.commands.poll(100, Duration::from_millis(10)).expect("commands");
-            self.arrived.extend(records.iter().map(|record| Command::decode(&record.payload).expect("command")));
+            for record in &records {
+                let command = Command::decode(&record.payload).expect("command");
+                self.places.insert(command.command_id, record.offset.cast_signed());
+                self.arrived.push_back(command);
+            }
         }
         self.arrived.pop_front()
     }
@@ -238,7 +244,7 @@ impl House {
             command_id: command.command_id,
             order_id: command.order_id,
             type_name: command.type_name.clone(),
-            command_offset: 0,
+            command_offset: self.places[&command.command_id],
             time: 5_000,
             correlation_id: command.correlation_id,
             traceparent: command.traceparent.clone(),
