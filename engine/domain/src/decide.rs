@@ -125,7 +125,8 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         Command::CompletePricing { attempt, worker, quote } => {
             lease_of(order, attempt, &worker)?;
             sound(order, &quote)?;
-            let approved = approved_beforehand(order, &quote.price);
+            // A price that comes with warnings is looked at first: the volume may not be what it seems.
+            let approved = approved_beforehand(order, &quote.price).filter(|_| quote.warnings.is_empty());
             Ok(std::iter::once(Event::PriceCalculated { attempt, quote }).chain(approved).collect())
         }
         Command::FailPricing { attempt, worker, failure, detail, retryable } => {

@@ -32,8 +32,10 @@ pub fn advance(order: &mut Order, event: &Event, at: TimeMs) {
     }
 }
 
-/// Notes that the order has decided a command.
-pub fn remember(order: &mut Order, command_id: u128, digest: i64) {
+/// Notes that the order has decided a command, one event of which is `event`. Of a worker's heartbeats only the last is
+/// remembered: a long pricing has more of them than an order remembers commands, and they would push out all others.
+pub fn remember(order: &mut Order, command_id: u128, digest: i64, event: &Event) {
+    let heartbeat = matches!(event, Event::PricingProgressed { .. });
     let (command_id, stage) = (command_id.to_be_bytes(), order.stage);
     let version = u32::try_from(order.version).unwrap_or(u32::MAX);
     if let Some(last) = order.seen.last_mut()
@@ -42,6 +44,9 @@ pub fn remember(order: &mut Order, command_id: u128, digest: i64) {
         (last.version, last.stage) = (version, stage);
         return;
     }
+    if heartbeat {
+        order.seen.retain(|seen| !seen.heartbeat);
+    }
     if order.seen.len() == REMEMBERED_COMMANDS {
         order.seen.remove(0);
     }
@@ -49,7 +54,7 @@ pub fn remember(order: &mut Order, command_id: u128, digest: i64) {
     if order.seen.len() == order.seen.capacity() {
         order.seen.reserve_exact(SEEN_STEP);
     }
-    order.seen.push(Seen { command_id, digest, version, stage });
+    order.seen.push(Seen { command_id, digest, version, stage, heartbeat });
 }
 
 fn created(event: &Event, at: TimeMs) -> Option<Order> {
@@ -157,10 +162,10 @@ fn apply(order: &mut Order, event: &Event, at: TimeMs) {
         Event::OrderResumed { .. } => {
             if let Some(held) = order.held.take() {
                 let pause = at - held.since;
-                order.created += pause;
-                order.since += pause;
-                order.pricing_since += pause;
-                order.pricing.lease_until += pause;
+                for since in [&mut order.created, &mut order.since, &mut order.pricing_since] {
+                    // What began during the hold has not lasted at all yet.
+                    *since = (*since + pause).min(at);
+                }
             }
         }
         Event::OrderRejected { .. } | Event::OrderCancelled { .. } => end(order, Stage::Cancelled),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Channel, Item, Model, Money, Stage, Status, TimeMs};
 
-/// How many commands an order remembers; a repetition of an older one is decided anew, which its stage
-/// then refuses.
+/// How many commands an order remembers, all heartbeats as one; a repetition of an older one is decided anew, which
+/// its stage then refuses.
 pub const REMEMBERED_COMMANDS: usize = 48;
 
 /// One order.
@@ -136,6 +136,8 @@ pub struct Seen {
     pub version: u32,
     /// The order's stage after it.
     pub stage: Stage,
+    /// It was a worker's sign of life, of which only the last is remembered.
+    pub heartbeat: bool,
 }
 
 impl Order {

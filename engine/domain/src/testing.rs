@@ -102,8 +102,8 @@ impl Scenario {
         if let Decision::Accepted(events) = &decision {
             assert!(!events.is_empty(), "an accepted command has events: {command:?}");
             self.apply(events.clone());
-            if let Some(order) = &mut self.order {
-                remember(order, command_id, digest);
+            if let (Some(order), Some(event)) = (&mut self.order, events.last()) {
+                remember(order, command_id, digest, event);
             }
         }
         self.last = Some(decision);

@@ -63,7 +63,7 @@ pub fn restore(
     let next_command = log.committed(GROUP, partition)?;
     let end = log.end(Topic::Events, partition)?;
     let found = match checkpoints {
-        Some(store) => newest(log, store, &settings, next_command, end, Orders::All)?,
+        Some(store) => newest(log, store, &settings, next_command, end, Orders::All, &stopping)?,
         None => None,
     };
     let (mut state, reader, checkpoint) = match found {
@@ -121,8 +121,17 @@ pub(crate) fn replay_to(
 }
 
 /// The next record; `None` where there is none below `end`.
-pub(crate) fn first_of(reader: &mut dyn Reader, partition: Partition, end: u64) -> Result<Option<Record>, atelier_log::Error> {
+pub(crate) fn first_of(
+    reader: &mut dyn Reader,
+    partition: Partition,
+    end: u64,
+    stopping: &dyn Fn() -> bool,
+) -> Result<Option<Record>, Error> {
     while reader.position(partition) < end {
+        // A reader whose broker is away gives nothing for as long as it is.
+        if stopping() {
+            return Err(Error::Stopped);
+        }
         if let Some(first) = reader.poll(1, POLL)?.pop() {
             return Ok(Some(first));
         }
@@ -138,5 +147,33 @@ fn read(mut reader: Box<dyn Reader>, partition: Partition, end: u64, ahead: &Syn
         if ahead.send(batch).is_err() || failed {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Its broker is away.
+    struct Silent;
+
+    impl Reader for Silent {
+        fn poll(&mut self, _: usize, _: Duration) -> Result<Vec<Record>, atelier_log::Error> {
+            Ok(Vec::new())
+        }
+
+        fn position(&self, _: Partition) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_broker_that_is_away_keeps_no_engine_from_stopping() {
+        let asked = Cell::new(0);
+        let stopping = || asked.replace(asked.get() + 1) == 3;
+        assert!(matches!(first_of(&mut Silent, 0, 1, &stopping), Err(Error::Stopped)));
+        assert_eq!(asked.get(), 4);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atelier_log::memory::Memory;
 use atelier_log::{Log, Reader, Record};
 use atelier_runtime::GROUP;
-use atelier_schemas::{Command, Event, EventData, Framed, Outcome, OutcomeResult, PricingJob, TimeMs, Topic, partition_of};
+use atelier_schemas::{Command, CommandData, Event, EventData, Framed, Outcome, OutcomeResult, PricingJob, TimeMs, Topic, partition_of};
 use uuid::Uuid;
 
 use crate::failure::{Failure, hold};
@@ -195,8 +195,11 @@ impl Watch {
             OutcomeResult::Accepted { repeated: false, dry_run: false, status, version, .. } => Some((answer.digest, status, *version)),
             _ => None,
         });
+        // Of heartbeats only the last is remembered; an older one is decided anew.
+        let repeated = matches!(decided.result, OutcomeResult::Accepted { repeated: true, .. });
+        let anew = matches!(command.data, CommandData::HeartbeatPricing { .. }) && !repeated;
         // Every accepted command has an event at least, so within so many versions it is remembered.
-        let first = first.filter(|(_, _, accepted)| version - accepted < REMEMBERED as i64);
+        let first = first.filter(|(_, _, accepted)| version - accepted < REMEMBERED as i64 && !anew);
         let what = || format!("{name}: {} by {} is {}", command.type_name, command.actor.name, shown(&decided.result));
         match (&decided.result, first) {
             (OutcomeResult::Accepted { repeated: true, status, version, .. }, Some((as_asked, first_status, first_version))) => {

@@ -1,7 +1,9 @@
 //! What time does to an order.
 
 use crate::testing::{Scenario, quote, ring_model};
-use crate::{Attention, Channel, Command, Event, Exception, Limit, MissedAction, OnMissed, Policy, Role, Stage, Status, deadline};
+use crate::{
+    Attention, Channel, Command, Decision, Event, Exception, Limit, MissedAction, OnMissed, Policy, Role, Stage, Status, deadline,
+};
 
 const MINUTE: i64 = 60_000;
 
@@ -50,6 +52,25 @@ fn heartbeats_keep_the_lease() {
             .when(Role::Worker, Command::HeartbeatPricing { attempt: 1, worker: "w".into(), progress_percent: percent });
     }
     assert_eq!(running.order.as_ref().unwrap().stage, Stage::PricingRunning);
+}
+
+#[test]
+fn heartbeats_do_not_push_out_what_was_asked_before() {
+    let submit = 900;
+    let mut running = Scenario::created()
+        .when(Role::Customer, Command::AttachModel { model: ring_model() })
+        .when_again(Role::Customer, Command::SubmitOrder, submit)
+        .when(Role::Worker, Command::AcceptPricing { attempt: 1, worker: "w".into() });
+    let heartbeat = |progress_percent| Command::HeartbeatPricing { attempt: 1, worker: "w".into(), progress_percent };
+    for percent in 0..=100 {
+        running = running.after_ms(10_000).when_again(Role::Worker, heartbeat(percent), 1000 + u128::from(percent));
+    }
+    let seen = running.order.as_ref().unwrap().seen.len();
+    let again = running.when_again(Role::Customer, Command::SubmitOrder, submit);
+    assert!(matches!(again.last, Some(Decision::Repeated(_))), "{:?}", again.last);
+    let again = again.when_again(Role::Worker, heartbeat(100), 1100);
+    assert!(matches!(again.last, Some(Decision::Repeated(_))), "the last heartbeat is remembered: {:?}", again.last);
+    assert!(seen <= 5, "{seen} commands are remembered");
 }
 
 #[test]
@@ -117,6 +138,29 @@ fn the_clock_of_a_held_order_stands_still() {
     let resumed = held.after_ms(10 * day).when(Role::Seller, Command::ResumeOrder { reason: "go on".into() }).after_ms(day / 2 - MINUTE);
     assert_eq!(missed(&resumed), 0);
     assert_eq!(missed(&resumed.after_ms(2 * MINUTE)), 1);
+}
+
+#[test]
+fn what_begins_during_a_hold_has_its_whole_time_afterwards() {
+    let day = 24 * 60 * MINUTE;
+    let made = Scenario::priced()
+        .when(Role::Seller, Command::ApproveOrder { reason: None })
+        .when(Role::Operator, Command::ClaimWork {})
+        .when(Role::Seller, Command::HoldOrder { reason: "asked to wait".into() });
+    let released = made.after_ms(6 * day).when(Role::Operator, Command::ReleaseWork { reason: "another piece first".into() });
+    let resumed = released.after_ms(day).when(Role::Seller, Command::ResumeOrder { reason: "go on".into() });
+    let order = resumed.order.as_ref().unwrap();
+    assert_eq!((order.stage, order.since), (Stage::WorkAvailable, resumed.now));
+}
+
+#[test]
+fn a_worker_lost_during_a_hold_is_noticed_at_its_end() {
+    let day = 24 * 60 * MINUTE;
+    let accept = Command::AcceptPricing { attempt: 1, worker: "w".into() };
+    let lost = submitted().when(Role::Worker, accept).when(Role::Seller, Command::HoldOrder { reason: "asked to wait".into() });
+    let resumed = lost.after_ms(day).when(Role::Seller, Command::ResumeOrder { reason: "go on".into() }).after_ms(0);
+    let order = resumed.order.as_ref().unwrap();
+    assert_eq!((order.stage, order.pricing.attempt), (Stage::PricingRequested, 2));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who approves a price: the partner, at once or beforehand; and what follows when the order is amended.
 
 use crate::testing::{Scenario, create_order, quote, ring_model};
-use crate::{Action, Command, Event, Item, Money, Role, Status, allowed};
+use crate::{Action, Command, Event, Item, Money, Quote, Role, Status, allowed};
 
 fn eur(minor: i64) -> Money {
     Money { minor, currency: "EUR".into() }
@@ -45,6 +45,18 @@ fn a_price_within_the_limit_is_approved_with_its_calculation() {
     above.clone().when(Role::Partner, Command::AcceptQuote { price: quote().price }).then_status(Status::ManufacturingApproved);
     above
         .when(Role::Seller, Command::QuoteOrder { price: eur(price - 2), reason: "rebate".into() })
+        .then_status(Status::ManufacturingApproved);
+}
+
+#[test]
+fn a_price_with_warnings_is_not_approved_beforehand() {
+    let warned = Quote { warnings: vec!["the mesh is not watertight".into()], ..quote() };
+    let calculated = Command::CompletePricing { attempt: 1, worker: "w1".into(), quote: warned };
+    Scenario::submitted_by_partner(Some(eur(1_000_000)))
+        .when(Role::Worker, Command::AcceptPricing { attempt: 1, worker: "w1".into() })
+        .when(Role::Worker, calculated)
+        .then_status(Status::PriceCalculated)
+        .when(Role::Partner, Command::AcceptQuote { price: quote().price })
         .then_status(Status::ManufacturingApproved);
 }
 

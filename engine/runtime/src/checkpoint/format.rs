@@ -15,7 +15,7 @@ use crate::partition::Parked;
 const MAGIC: &[u8; 8] = b"ATELIERC";
 /// Of the orders and of what events make of them: to be raised when either changes, which a test notices. Checkpoints of
 /// another layout are passed over.
-pub(super) const LAYOUT: u32 = 3;
+pub(super) const LAYOUT: u32 = 4;
 const HASH_BYTES: usize = 32;
 const FRAME_BYTES: usize = MAGIC.len() + size_of::<u32>() + HASH_BYTES;
 

@@ -41,9 +41,10 @@ pub(crate) fn newest(
     next_command: u64,
     end: u64,
     orders: Orders,
+    stopping: &dyn Fn() -> bool,
 ) -> Result<Option<Found>, Error> {
     let partition = settings.partition;
-    let Some(folder) = folder(log, partition, end)? else { return Ok(None) };
+    let Some(folder) = folder(log, partition, end, stopping)? else { return Ok(None) };
     let mut names = match store.list(&folder) {
         Ok(names) => names,
         Err(error) => {
@@ -56,7 +57,7 @@ pub(crate) fn newest(
     for name in names.into_iter().rev() {
         let trusted = head(store, &folder, &name, next_command, end);
         let found = match trusted {
-            Ok(head) => try_one(log, store, settings, head, next_command, end, orders)?,
+            Ok(head) => try_one(log, store, settings, head, (next_command, end), orders, stopping)?,
             Err(reason) => Err(reason),
         };
         match found {
@@ -91,12 +92,12 @@ fn try_one(
     store: &dyn CheckpointStore,
     settings: &Settings,
     head: Head,
-    next_command: u64,
-    end: u64,
+    (next_command, end): (u64, u64),
     orders: Orders,
+    stopping: &dyn Fn() -> bool,
 ) -> Result<Result<Found, String>, Error> {
     let mut tail = log.read(Topic::Events, &[(settings.partition, head.last_offset)])?;
-    if !first_of(tail.as_mut(), settings.partition, end)?.is_some_and(|last| covered(&head, &last)) {
+    if !first_of(tail.as_mut(), settings.partition, end, stopping)?.is_some_and(|last| covered(&head, &last)) {
         return Ok(Err("its last event is not the one that lies there: it was made of another log".into()));
     }
     let mut state = PartitionState::new(settings.clone(), next_command)?;

@@ -1,5 +1,7 @@
 //! Making a checkpoint: the newest one, the events after it, and the orders as they stand then.
 
+use std::collections::HashSet;
+
 use atelier_log::{Log, Partition};
 use atelier_schemas::Topic;
 use uuid::Uuid;
@@ -70,8 +72,12 @@ fn fold(
     // In this order: whatever commands below the offset led to lies below the end.
     let next_command = log.committed(GROUP, partition).map_err(restore::Error::from)?;
     let end = log.end(Topic::Events, partition).map_err(restore::Error::from)?;
-    let Some(folder) = folder(log, partition, end).map_err(restore::Error::from)? else { return Ok(None) };
-    let (mut state, reader, mut parts, carried) = match newest(log, store, settings, next_command, end, orders)? {
+    let Some(folder) = folder(log, partition, end, stopping)? else { return Ok(None) };
+    let (mut state, reader, mut parts, carried) = match newest(log, store, settings, next_command, end, orders, stopping)? {
+        // Whatever is made upon it would be passed over, as it is: all it needs is read once more, or all events are.
+        Some(Found { head, .. }) if orders == Orders::Open && !is_whole(store, &head)? => {
+            return fold(log, store, settings, Orders::All, stopping);
+        }
         Some(Found { head, state, tail, .. }) => {
             // Those that are not at hand are taken over as they were written.
             let ended = head.parts.into_iter().filter(|part| part.ended && orders == Orders::Open).collect();
@@ -109,6 +115,12 @@ fn fold(
     store.put(&name, format::seal(format::add(format::begin(), &head)))?;
     prune(store, &folder)?;
     Ok(Some(Made { name, events, orders, bytes }))
+}
+
+/// Whether all its parts are there.
+fn is_whole(store: &dyn CheckpointStore, head: &Head) -> Result<bool, StoreError> {
+    let there: HashSet<String> = store.list(&head.folder)?.into_iter().collect();
+    Ok(head.parts.iter().all(|part| there.contains(&part_name(&head.folder, &part.sha256))))
 }
 
 /// Writes parts.
@@ -174,7 +186,7 @@ fn prune(store: &dyn CheckpointStore, folder: &str) -> Result<(), StoreError> {
     for name in &heads {
         store.delete(name)?;
     }
-    let mut named = std::collections::HashSet::new();
+    let mut named = HashSet::new();
     for name in kept {
         // Where one cannot be read nobody knows what it needs; it is one of the older ones soon.
         let Ok(head) = store.get(&name).map_err(|error| error.to_string()).and_then(|bytes| format::head(&bytes)) else { return Ok(()) };

@@ -34,7 +34,7 @@ pub(crate) use load::{Found, Orders, newest};
 pub use make::{Error, Made, make};
 pub use memory::InMemory;
 
-use crate::restore::first_of;
+use crate::restore::{self, first_of};
 
 /// Checkpoints kept of each partition; older ones are deleted.
 pub const KEPT: usize = 3;
@@ -89,9 +89,9 @@ impl std::fmt::Debug for Checkpoints {
 }
 
 /// The folder of a partition's checkpoints; `None` while it has no event.
-fn folder(log: &dyn Log, partition: Partition, end: u64) -> Result<Option<String>, atelier_log::Error> {
+fn folder(log: &dyn Log, partition: Partition, end: u64, stopping: &dyn Fn() -> bool) -> Result<Option<String>, restore::Error> {
     let mut reader = log.read(Topic::Events, &[(partition, 0)])?;
-    let first = first_of(reader.as_mut(), partition, end)?;
+    let first = first_of(reader.as_mut(), partition, end, stopping)?;
     Ok(first.map(|first| format!("{}/{partition}", format::hex(&format::record_hash(&first)[..16]))))
 }
 

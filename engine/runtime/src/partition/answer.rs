@@ -5,6 +5,10 @@ use atelier_log::{CommandRecord, NewRecord, Transaction};
 use atelier_schemas::{OutcomeOf, OutcomeResultOf, Topic, Word, order_of_key};
 use uuid::Uuid;
 
+/// What an answer repeats of a foreign writer's record is cut to so many characters each: an answer has to fit into a
+/// record whatever it answers. The gateways' own texts are far shorter.
+const TEXT_LIMIT: usize = 1000;
+
 pub(super) type Outcome = OutcomeOf<Word>;
 pub(super) type OutcomeResult = OutcomeResultOf<Word>;
 
@@ -70,16 +74,27 @@ pub(super) fn unreadable(record: &CommandRecord, reason: String, now: TimeMs) ->
         time: now,
         correlation_id: id,
         traceparent: None,
-        result: refused("unreadable", reason, "send commands through the gateways".into()),
+        result: shortened(refused("unreadable", reason, "send commands through the gateways".into())),
     }
 }
 
 pub(super) fn push_outcome(transaction: &mut Transaction, record: CommandRecord, outcome: &Outcome) {
-    let answer = NewRecord {
-        key: record.key,
-        kind: outcome.result.type_name(),
-        traceparent: outcome.traceparent.clone(),
-        payload: outcome.encode(),
-    };
+    let mut key = record.key;
+    cut(&mut key);
+    let answer = NewRecord { key, kind: outcome.result.type_name(), traceparent: outcome.traceparent.clone(), payload: outcome.encode() };
     transaction.records.push((Topic::Outcomes, record.partition, answer));
+}
+
+/// The answer as short as [`TEXT_LIMIT`] has it.
+pub(super) fn shortened(mut result: OutcomeResult) -> OutcomeResult {
+    if let OutcomeResult::Refused { detail, fix, field, .. } = &mut result {
+        [Some(detail), Some(fix), field.as_mut()].into_iter().flatten().for_each(cut);
+    }
+    result
+}
+
+fn cut(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
+        text.truncate(end);
+    }
 }

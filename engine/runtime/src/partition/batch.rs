@@ -5,7 +5,7 @@ use atelier_log::{CommandRecord, Transaction};
 use atelier_schemas::{Actor, Command, CommandData, Framed, Topic, Word, order_of_key, partition_of};
 use uuid::Uuid;
 
-use super::answer::{Outcome, OutcomeResult, PARKED, accepted, invalid, push_outcome, refused, rejected, unreadable};
+use super::answer::{Outcome, OutcomeResult, PARKED, accepted, invalid, push_outcome, refused, rejected, shortened, unreadable};
 use super::write::{Cause, write_events};
 use super::{PartitionState, advance, parked};
 use crate::closed;
@@ -13,6 +13,8 @@ use crate::translate::{self, to_wire};
 
 /// Room an event or outcome may need beyond the command that caused it.
 const ENVELOPE_ROOM_BYTES: usize = 16 * 1024;
+/// Bytes of a `traceparent`: 55 in version 00 of the W3C's recommendation, of which later ones may be longer.
+const TRACEPARENT_LIMIT: usize = 256;
 
 pub(super) fn decide(state: &mut PartitionState, commands: Vec<CommandRecord>, now: TimeMs) -> Result<Transaction, closed::Error> {
     let mut transaction = Transaction {
@@ -90,13 +92,15 @@ fn one(
     record: &CommandRecord,
     now: TimeMs,
 ) -> Result<Outcome, closed::Error> {
+    // Events and outcomes carry it twice; what no tracer has written is left out.
+    command.traceparent = command.traceparent.filter(|traceparent| traceparent.len() <= TRACEPARENT_LIMIT);
     let digest = command.digest();
     // Moved out, not copied: it is most of the command.
     let data = std::mem::replace(&mut command.data, CommandData::SubmitOrder {});
     let result = match state.refusals.get(&command.command_id, digest) {
         Some(known) if !command.dry_run => known.clone(),
         _ => {
-            let result = decided(state, transaction, &mut command, data, digest, record, now)?;
+            let result = shortened(decided(state, transaction, &mut command, data, digest, record, now)?);
             // What is refused because the order is set aside may be asked again once it is back.
             let lasts = matches!(&result, OutcomeResult::Refused { code, .. } if code != PARKED);
             if lasts && !command.dry_run {

@@ -65,7 +65,7 @@ pub(super) fn replay(state: &mut PartitionState, record: &Record) -> Result<(), 
         },
     };
     if let (Some(command), Some(digest)) = (event.command_id, event.command_digest) {
-        remember(order, command.as_u128(), digest);
+        remember(order, command.as_u128(), digest, &data);
     }
     if order.status().is_final()
         && let Some(order) = state.open.remove(&id)

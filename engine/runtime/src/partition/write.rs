@@ -33,7 +33,7 @@ pub(super) fn write_events(
         advance(&mut order, &event, now);
         let Some(current) = order.as_mut() else { continue };
         if let Some((command_id, digest)) = cause.command {
-            remember(current, command_id.as_u128(), digest);
+            remember(current, command_id.as_u128(), digest, &event);
         }
         let job = pricing_job(id, current, &event, &cause, now);
         let data = to_wire(event);

@@ -103,6 +103,21 @@ fn a_damaged_checkpoint_is_passed_over_for_an_older_one_or_none() {
 }
 
 #[test]
+fn no_checkpoint_is_made_upon_one_that_lacks_a_part() {
+    let (bed, store, ids) = some_checkpoints(4);
+    let good = store.objects().clone();
+    for part in good.keys().filter(|name| name.contains("/part-")) {
+        *store.objects() = good.clone();
+        store.objects().remove(part);
+        write(&bed, "no order at all", b"something new".to_vec());
+        let newest = made(&bed, &store);
+        let (all, again) = (restored(&bed, None), restored(&bed, Some(&store)));
+        assert_eq!(again.checkpoint, Some(newest), "without {part}");
+        same(&all.state, &again.state, &ids);
+    }
+}
+
+#[test]
 fn checkpoints_of_another_log_are_not_used() {
     let (bed, store, _) = some_checkpoints(3);
     let mut longer = Bed::running(1);

@@ -36,6 +36,29 @@ fn a_command_under_a_foreign_key_or_in_a_foreign_partition_is_refused() {
     bed.check_exactly_once();
 }
 
+/// An answer that does not fit into a record would be tried again for ever, and the partition with it.
+#[test]
+fn whatever_a_foreign_writer_sends_its_answer_fits_into_a_record() {
+    let mut bed = Bed::running(1);
+    let order = bed.order();
+    let long = "\u{7f}".repeat(400 << 10);
+    let mut role = bed.command(order, "customer", create());
+    role.actor.role.clone_from(&long);
+    let mut traced = bed.command(order, "customer", create());
+    traced.traceparent = Some(long.clone());
+    let mut keyed = record_of(&bed.command(order, "customer", create()));
+    keyed.key = "\u{fffd}".repeat(400 << 10);
+    bed.append(&role);
+    bed.append_record(0, keyed);
+    bed.append(&traced);
+    let outcomes = bed.wait(|bed| Some(bed.outcomes()).filter(|outcomes| outcomes.len() == 3));
+    let codes: Vec<_> = outcomes.iter().map(|outcome| status(&outcome.result)).collect();
+    assert_eq!(codes, ["invalid", "unreadable", "INITIATED"]);
+    let longest = bed.records(Topic::Outcomes).iter().map(|record| record.key.len() + record.payload.len()).max();
+    assert!(longest < Some(16 << 10), "{longest:?}");
+    bed.check_exactly_once();
+}
+
 #[test]
 fn an_event_from_the_future_parks_its_order_alone() {
     let mut bed = Bed::running(1);

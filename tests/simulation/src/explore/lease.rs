@@ -184,8 +184,11 @@ impl Model for Lease {
                 let mut next = state.clone();
                 let before = next.told.decided.get(&id).copied();
                 hold("a command id is decided once", before.is_none(), || format!("{action:?} led to version {before:?} before"))?;
+                let last = events.last().cloned();
                 write(&mut next, events, name)?;
-                remember(&mut next.order, id, digest);
+                if let Some(last) = last {
+                    remember(&mut next.order, id, digest, &last);
+                }
                 next.told.decided.insert(id, next.order.version);
                 let remembered = next
                     .order
