@@ -54,7 +54,6 @@ impl EventModel for Gaps {
             status: String::new(),
             stage: String::new(),
             held: false,
-            held_at: None,
             since_at: new.time,
             holder: None,
             lease_until: None,
@@ -119,16 +118,10 @@ fn advance(row: &mut OrderRow, event: &Event) {
             row.lease_until = Some(*lease_until);
         }
         EventData::PricingFailed { .. } | EventData::PricingExpired { worker: Some(_), .. } => row.failures += 1,
-        EventData::WorkClaimed { operator } | EventData::WorkStarted { operator } | EventData::ReworkOrdered { operator, .. } => {
+        EventData::WorkClaimed { operator } | EventData::ReworkOrdered { operator, .. } => {
             row.holder = Some(operator.clone());
         }
         EventData::OrderShipped { carrier, .. } => row.holder = Some(carrier.clone()),
-        EventData::OrderHeld { .. } => row.held_at = Some(event.time),
-        // A lease does not run while the order is on hold.
-        EventData::OrderResumed { .. } => {
-            let pause = row.held_at.map_or(0, |held_at| event.time - held_at);
-            row.lease_until = row.lease_until.map(|until| until + pause);
-        }
         _ => {}
     }
     if !stage.is_some_and(has_holder) {
@@ -136,9 +129,6 @@ fn advance(row: &mut OrderRow, event: &Event) {
     }
     if !stage.is_some_and(Stage::is_pricing) {
         row.lease_until = None;
-    }
-    if !after.held {
-        row.held_at = None;
     }
     row.version = event.version;
     row.status.clone_from(&after.status);

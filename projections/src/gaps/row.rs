@@ -15,7 +15,7 @@ use crate::show::rfc3339;
 pub(super) static ORDERS: Table = Table::new(
     "gap_orders",
     &[
-        "order_id", "version", "channel", "status", "stage", "held", "held_at", "since_at", "holder", "lease_until", "failures",
+        "order_id", "version", "channel", "status", "stage", "held", "since_at", "holder", "lease_until", "failures",
         "last_type", "last_version", "last_at", "open", "log_partition", "due_at",
     ],
     1,
@@ -42,7 +42,6 @@ pub(crate) struct OrderRow {
     pub(super) status: String,
     pub(super) stage: String,
     pub(super) held: bool,
-    pub(super) held_at: Option<i64>,
     pub(super) since_at: i64,
     pub(super) holder: Option<String>,
     pub(super) lease_until: Option<i64>,
@@ -101,7 +100,6 @@ impl OrderRow {
             status: columns.text()?,
             stage: columns.text()?,
             held: columns.flag()?,
-            held_at: columns.optional_int()?,
             since_at: columns.int()?,
             holder: columns.optional_text()?,
             lease_until: columns.optional_int()?,
@@ -123,7 +121,6 @@ impl OrderRow {
             self.status.as_str().into(),
             self.stage.as_str().into(),
             self.held.into(),
-            self.held_at.into(),
             self.since_at.into(),
             (&self.holder).into(),
             self.lease_until.into(),

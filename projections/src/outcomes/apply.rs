@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use atelier_schemas::{Outcome, TimeMs};
+use atelier_schemas::{Outcome, OutcomeResult, TimeMs};
 use atelier_store::{Conflict, Table, Transaction};
 
 use crate::runner::{Applied, Decoded, ReadModel, park};
 use crate::{Error, Model};
 
-static OUTCOMES: Table = Table::new("outcomes", &["command_id", "decided_at", "outcome"], 1, Conflict::Keep);
+const COLUMNS: &[&str] = &["command_id", "decided_at", "outcome"];
+/// Repetitions and refusals: the first answer stays.
+static ANSWERS: Table = Table::new("outcomes", COLUMNS, 1, Conflict::Keep);
+/// What was carried out. A refusal does not use up a key, so the same command may have been refused before.
+static ACCEPTANCES: Table = Table::new("outcomes", COLUMNS, 1, Conflict::Replace);
 
 /// When the engine of each partition last decided a command, whatever came of it.
 static PARTITIONS: Table = Table::new("outcome_partitions", &["log_partition", "last_at"], 1, Conflict::Replace);
@@ -31,14 +35,20 @@ impl ReadModel for Outcomes {
 
     async fn apply(&mut self, transaction: &mut Transaction, records: &[Decoded<Outcome>]) -> Result<Applied, Error> {
         let mut applied = Applied::default();
-        let mut rows = Vec::with_capacity(records.len());
+        let mut answers = Vec::with_capacity(records.len());
+        let mut acceptances = BTreeMap::new();
         let mut last_at = BTreeMap::new();
         let mut newest = 0;
         for record in records {
             match &record.body {
                 Ok(outcome) => {
                     let json = serde_json::to_string(outcome).expect("plain fields become JSON");
-                    rows.push(vec![outcome.command_id.into(), outcome.time.into(), json.as_str().into()]);
+                    let row = vec![outcome.command_id.into(), outcome.time.into(), json.as_str().into()];
+                    if matches!(outcome.result, OutcomeResult::Accepted { repeated: false, dry_run: false, .. }) {
+                        acceptances.insert(outcome.command_id, row);
+                    } else {
+                        answers.push(row);
+                    }
                     last_at.insert(record.partition, outcome.time);
                     newest = newest.max(outcome.time.min(record.time));
                     applied.records += 1;
@@ -50,7 +60,8 @@ impl ReadModel for Outcomes {
                 }
             }
         }
-        OUTCOMES.write(transaction, rows).await?;
+        ANSWERS.write(transaction, answers).await?;
+        ACCEPTANCES.write(transaction, acceptances.into_values().collect()).await?;
         let last_at = last_at.into_iter().map(|(partition, at)| vec![i64::from(partition).into(), at.into()]);
         PARTITIONS.write(transaction, last_at.collect()).await?;
         if newest > self.pruned + PRUNE_EVERY_MS {

@@ -90,7 +90,8 @@ impl EventModel for Queue {
                 }
                 row.model_sha256 = model.as_ref().map(|model| model.sha256.clone()).or(row.model_sha256.take());
             }
-            EventData::WorkClaimed { operator } | EventData::WorkStarted { operator } | EventData::ReworkOrdered { operator, .. } => {
+            // Not who started it: an administrator may, and the piece stays with who has claimed it.
+            EventData::WorkClaimed { operator } | EventData::ReworkOrdered { operator, .. } => {
                 row.holder = Some(operator.clone());
             }
             _ => {}

@@ -43,6 +43,11 @@ impl<R> Cache<R> {
         self.young.insert(id, entry);
     }
 
+    pub(super) fn remove(&mut self, id: &Uuid) {
+        self.young.remove(id);
+        self.old.remove(id);
+    }
+
     pub(super) fn forget(&mut self) {
         self.young.clear();
         self.old.clear();
@@ -65,7 +70,9 @@ mod tests {
         assert_eq!(cache.get(&id(last)), Some(&Entry::Row(last)));
         assert_eq!(cache.get(&id(last - HALF + 1)), Some(&Entry::Row(last - HALF + 1)));
         assert_eq!(cache.get(&id(0)), None);
-        cache.put(id(last), Entry::Parked);
-        assert_eq!(cache.get(&id(last)), Some(&Entry::Parked));
+        for n in [last, last - HALF + 1] {
+            cache.remove(&id(n));
+            assert_eq!(cache.get(&id(n)), None);
+        }
     }
 }

@@ -130,7 +130,11 @@ impl<M: EventModel> ReadModel for Events<M> {
 
     fn committed(&mut self) {
         for (id, entry) in self.staged.drain() {
-            self.cache.put(id, entry);
+            match entry {
+                // Whoever brings it back does not move the offsets: nothing would tell that this is no longer so.
+                Entry::Parked => self.cache.remove(&id),
+                entry => self.cache.put(id, entry),
+            }
         }
     }
 

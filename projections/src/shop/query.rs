@@ -8,7 +8,7 @@ use super::view::{OrderView, TimelineEntry};
 use crate::show::rfc3339;
 use crate::{Error, Queries, SANDBOX};
 
-/// Lines of a timeline given out at most: the first ones.
+/// Lines of a timeline given out at most: the newest ones.
 const TIMELINE_LIMIT: i64 = 1000;
 
 impl Queries {
@@ -22,14 +22,15 @@ impl Queries {
         row.map(|row| OrderRow::read(&row).map(OrderRow::view)).transpose()
     }
 
-    /// What happened to an order, first things first, at most 1,000 lines; empty when there is none.
+    /// What happened to an order, first things first, of more than 1,000 lines the newest; empty when there is none.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn timeline(&self, id: Uuid) -> Result<Vec<TimelineEntry>, Error> {
         let select = Select::text("SELECT version, type, at, actor_role, actor_name, status, detail FROM shop_timeline WHERE ");
-        let rows = select.push("order_id = ? ORDER BY version LIMIT ?", [id.into(), TIMELINE_LIMIT.into()]).all(self.store.db()).await?;
-        let entries = rows.iter().map(|row| {
+        let rows =
+            select.push("order_id = ? ORDER BY version DESC LIMIT ?", [id.into(), TIMELINE_LIMIT.into()]).all(self.store.db()).await?;
+        let entries = rows.iter().rev().map(|row| {
             let mut columns = Columns::of(row);
             Ok(TimelineEntry {
                 version: columns.int()?,

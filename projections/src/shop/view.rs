@@ -104,7 +104,7 @@ pub struct TimelineEntry {
     pub type_name: String,
     /// RFC 3339.
     pub at: String,
-    /// `role:name`; never a customer's name.
+    /// `role:name`, never a customer's name; for the buyer the role alone.
     pub by: String,
     /// Public status right after.
     pub status: String,

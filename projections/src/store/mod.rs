@@ -27,6 +27,7 @@ const SCHEMA: Schema = Schema {
         ("queue/2", include_str!("../queue/migration-2.sql")),
         ("gaps/2", include_str!("../gaps/migration-2.sql")),
         ("outcomes/2", include_str!("../outcomes/migration-2.sql")),
+        ("gaps/3", include_str!("../gaps/migration-3.sql")),
     ],
     durability: Durability::Rebuilt,
 };

@@ -35,6 +35,45 @@ pub(crate) async fn append(log: &Memory, order: Uuid, payload: Vec<u8>) {
     log.append(Topic::Outcomes, partition_of(&order, log.partitions()), record).await.expect("the log takes it");
 }
 
+/// A refusal does not use up a key: the same command may be sent again, mended, and be carried out.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acceptance_takes_the_place_of_a_refusal_and_keeps_it() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let queries = store.queries();
+        let runner = run(&store, &log);
+        let order = id(1);
+        let mut refused = outcome(1, order, 5, 3);
+        refused.result = OutcomeResult::Refused {
+            code: "invalid".into(),
+            detail: "quantity: is 0".into(),
+            field: Some("quantity".into()),
+            fix: "order at least one".into(),
+            status: None,
+            version: None,
+            allowed: Vec::new(),
+        };
+        append(&log, order, refused.encode()).await;
+        settle(&runner, &log).await;
+        assert_eq!(queries.outcome(Uuid::from_u128(1)).await.unwrap().as_ref(), Some(&refused), "{}", bed.name);
+        let accepted = outcome(1, order, 6, 3);
+        for answer in [&accepted, &refused, &outcome(1, order, 7, 4)] {
+            append(&log, order, answer.encode()).await;
+            settle(&runner, &log).await;
+            assert_eq!(queries.outcome(Uuid::from_u128(1)).await.unwrap().as_ref(), Some(&accepted), "{}", bed.name);
+        }
+        // All of it at once, as who builds the rows anew reads it.
+        let anew = Bed::sqlite();
+        let store = anew.store().await;
+        let again = run(&store, &log);
+        settle(&again, &log).await;
+        assert_eq!(store.queries().outcome(Uuid::from_u128(1)).await.unwrap(), Some(accepted));
+        again.drain().await;
+        runner.drain().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_answer_is_kept_for_a_week() {
     let mut dumps = Vec::new();

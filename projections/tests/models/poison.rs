@@ -62,6 +62,30 @@ async fn only_the_order_of_the_record_is_parked() {
     assert_same(&dumps[0], &dumps[1], "SQLite against PostgreSQL");
 }
 
+/// Who brings an order back moves no offsets, so nothing else tells the other processes.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_another_process_brought_back_goes_on_in_this_one() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let mut order = Order::new(1);
+        let life = to_the_works(1, &mut order);
+        append_all(&log, &life[..3]).await;
+        append_raw(&log, order.id, &order.id.to_string(), b"no frame".to_vec()).await;
+        let runner = run(&store, &log);
+        settle(&runner, &log).await;
+        let filter = || ParkedFilter { limit: Some(200), ..ParkedFilter::default() };
+        assert!(!store.queries().parked(&filter()).await.unwrap().items.is_empty(), "{}", bed.name);
+        // As the other one leaves it: the record does not count, and nothing else has been missed.
+        bed.sql("DELETE FROM parked").await;
+        append_all(&log, &life[3..]).await;
+        settle(&runner, &log).await;
+        assert_eq!(store.queries().parked(&filter()).await.unwrap().items, [], "{}", bed.name);
+        assert_eq!(store.queries().order(order.id).await.unwrap().unwrap().version, 12);
+        runner.drain().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_no_order_ids_harm_nobody() {
     let mut dumps = Vec::new();

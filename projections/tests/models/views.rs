@@ -1,7 +1,9 @@
 //! What people read.
 
+use atelier_domain::Stage;
 use atelier_log::memory::Memory;
 use atelier_projections::{Cause, CrmFilter, PartnerFilter, QueueFilter};
+use atelier_schemas::EventData;
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, run, settle};
@@ -127,7 +129,14 @@ async fn holds_holders_and_attention_come_and_go() {
 
         append_all(&log, &rest).await;
         append_all(&log, &to_the_customer(&mut order)[..2]).await;
+        // An administrator helps on with a piece that stays with who has claimed it.
+        let mut other = Order::new(2);
+        append_all(&log, &to_the_works(2, &mut other)).await;
+        append_all(&log, &[other.then(Stage::WorkClaimed, EventData::WorkClaimed { operator: "ann".into() })]).await;
+        append_all(&log, &[other.then(Stage::WorkInProgress, EventData::WorkStarted { operator: "an admin".into() })]).await;
         settle(&runner, &log).await;
+        let of_ann = queries.queue(&QueueFilter { holder: Some("ann".into()), ..QueueFilter::default() }).await.unwrap().items;
+        assert_eq!(of_ann.iter().map(|item| item.work.as_str()).collect::<Vec<_>>(), ["in_progress"]);
         assert_eq!(queries.attention(&CrmFilter::default(), &[]).await.unwrap().items, []);
         let item = queries.queue(&QueueFilter { holder: Some("vera".into()), ..QueueFilter::default() }).await.unwrap().items.remove(0);
         assert_eq!(
@@ -136,7 +145,29 @@ async fn holds_holders_and_attention_come_and_go() {
         );
         let view = queries.order(order.id).await.unwrap().unwrap();
         assert_eq!(view.hold_reason.as_deref(), Some("stone missing"));
-        assert_eq!(queries.queue(&QueueFilter { held: Some(false), ..QueueFilter::default() }).await.unwrap().items, []);
+        let not_held = QueueFilter { held: Some(false), holder: Some("vera".into()), ..QueueFilter::default() };
+        assert_eq!(queries.queue(&not_held).await.unwrap().items, []);
+        runner.drain().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_very_long_timeline_tells_what_is_newest() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let runner = run(&store, &log);
+        let mut order = Order::new(1);
+        append_all(&log, &to_the_works(1, &mut order)).await;
+        let life: Vec<_> = (0..600)
+            .flat_map(|_| [EventData::OrderHeld { reason: "stone missing".into() }, EventData::OrderResumed { reason: "found".into() }])
+            .map(|data| order.also(data))
+            .collect();
+        append_all(&log, &life).await;
+        settle(&runner, &log).await;
+        let versions: Vec<i64> = store.queries().timeline(order.id).await.unwrap().iter().map(|line| line.version).collect();
+        let last = life.last().unwrap().version;
+        assert_eq!(versions, (last - 999..=last).collect::<Vec<_>>(), "{}", bed.name);
         runner.drain().await;
     }
 }
