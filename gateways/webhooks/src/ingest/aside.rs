@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use atelier_log::{Log, Partition, Record};
-use atelier_schemas::{Event, EventData, Framed, Topic, order_of_key};
+use atelier_schemas::{Event, EventData, Topic, order_of_key};
 use atelier_store::{Columns, Conflict, Select, Table, Transaction, Value};
 use uuid::Uuid;
 
@@ -70,7 +70,7 @@ pub(super) async fn again(transaction: &mut Transaction, records: &[Record], pas
     if passed.is_empty() {
         return Ok(again);
     }
-    for event in records.iter().filter_map(|record| Event::decode(&record.payload).ok()) {
+    for event in records.iter().filter_map(|record| super::event(record).ok()) {
         if passed.contains(&event.order_id) && matches!(event.data, EventData::RecordsSkipped { .. }) {
             const MARK: &str = "UPDATE webhook_parked SET skipped = 1 WHERE order_id = $1";
             transaction.execute(MARK, [event.order_id.into()]).await?;
@@ -230,7 +230,7 @@ impl Missed {
 
 /// The offsets of the records that do not count because this one says so.
 fn skipped_by(record: &Record) -> Vec<u64> {
-    match Event::decode(&record.payload) {
+    match super::event(record) {
         Ok(Event { data: EventData::RecordsSkipped { offsets, .. }, .. }) => offsets.into_iter().map(i64::cast_unsigned).collect(),
         _ => Vec::new(),
     }
@@ -239,7 +239,7 @@ fn skipped_by(record: &Record) -> Vec<u64> {
 fn is_readable(log: &dyn Log, partition: Partition, offset: u64) -> Result<bool, atelier_log::Error> {
     let mut readable = false;
     each(log, partition, offset..offset + 1, |record| {
-        readable = record.offset == offset && Event::decode(&record.payload).is_ok();
+        readable = record.offset == offset && super::event(&record).is_ok();
         false
     })?;
     Ok(readable)

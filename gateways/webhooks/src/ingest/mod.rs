@@ -198,7 +198,7 @@ impl Ingest {
                 passed.insert(order_id);
                 continue;
             }
-            let event = match Event::decode(&record.payload) {
+            let event = match event(record) {
                 Ok(event) => event,
                 Err(error) => {
                     self.metrics.unreadable.inc();
@@ -206,7 +206,7 @@ impl Ingest {
                     let ours = key.filter(|order_id| orders.contains_key(order_id) || record.kind == CREATED);
                     tracing::error!(order_id = record.key, partition = record.partition, offset = record.offset, set_aside = ours.is_some(), %error, "an event cannot be read");
                     if let Some(order_id) = ours {
-                        aside::set(transaction, order_id, record, &error.to_string()).await?;
+                        aside::set(transaction, order_id, record, &error).await?;
                         set_aside.insert(order_id);
                     }
                     continue;
@@ -259,6 +259,15 @@ impl Ingest {
         READY.execute(transaction, endpoints.iter().map(|endpoint_id| vec![(*endpoint_id).into()]).collect()).await?;
         Ok(endpoints)
     }
+}
+
+/// The event of a record, or why it is none: one that lies under another key than its order's is nobody's.
+fn event(record: &Record) -> Result<Event, String> {
+    let event = Event::decode(&record.payload).map_err(|error| error.to_string())?;
+    if order_of_key(&record.key) != Some(event.order_id) {
+        return Err(format!("the key of the record is not the order it is about, {}", event.order_id));
+    }
+    Ok(event)
 }
 
 /// What an event showed for the first time.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atelier_log::Log;
-use atelier_schemas::{EventData, Topic, partition_of};
+use atelier_schemas::{EventData, Framed, Topic, partition_of};
 use uuid::Uuid;
 
 use super::bed::{Bed, NOW, On, STEPS, each, life, order_id};
@@ -30,6 +30,36 @@ async fn read(ingest: &mut Ingest) -> bool {
             return again;
         }
     }
+}
+
+#[tokio::test]
+async fn a_copy_of_an_event_under_another_orders_key_tells_its_partner_nothing() {
+    each("foreign_key", async |bed| {
+        let (id, _) = bed.endpoint("north", &[]).await;
+        let events: Vec<_> = (0..STEPS).flat_map(|nth| life("north", 0, nth, NOW)).collect();
+        events.iter().for_each(|event| bed.append(event));
+        let before = {
+            let mut ingest = bed.ingest();
+            read(&mut ingest).await;
+            told(&bed, id, 0).await
+        };
+        let mut stray = events[0].clone();
+        stray.order_id = order_id(1);
+        bed.append_as(&stray, events[0].encode());
+        let mut ingest = bed.ingest();
+        assert!(!read(&mut ingest).await);
+        assert_eq!((told(&bed, id, 0).await, bed.metrics.unreadable.get()), (before.clone(), 1));
+        // The order goes on where it was.
+        let mut held = events.last().unwrap().clone();
+        held.version += 1;
+        held.event_id = Uuid::from_u128(18);
+        (held.after.held, held.data) = (true, EventData::OrderHeld { reason: "asked".into() });
+        held.type_name = held.data.type_name().into();
+        bed.append(&held);
+        read(&mut ingest).await;
+        assert_eq!(told(&bed, id, 0).await.len(), before.len() + 1);
+    })
+    .await;
 }
 
 #[tokio::test]
