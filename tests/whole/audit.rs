@@ -178,6 +178,21 @@ fn answers_that_are_missing_or_wrong_and_wrong_counts_are_named() {
         assert_eq!((code, ids(&report)), (1, BTreeSet::from([id])), "{sql}: {:#}", report["problems"]);
         assert_eq!(kinds(&report), BTreeSet::from([kind.to_owned()]), "{sql}");
     }
+    // The house is old: its first commands are no longer asked for, its last ones are.
+    let old = copy(day.path());
+    let log = log_of(old.path());
+    for partition in 0..PARTITIONS {
+        let first = format!("UPDATE commands_{partition} SET time = time - 9 * 86400000 WHERE offset = 0");
+        log.execute(&first, []).unwrap();
+    }
+    drop(log);
+    assert_eq!(audit(old.path(), &[]).0, 0, "nothing is missing yet");
+    let rows = rows_of(old.path());
+    let last = "(SELECT command_id FROM outcomes ORDER BY decided_at DESC LIMIT 1)";
+    assert_eq!(rows.execute(&format!("DELETE FROM outcomes WHERE command_id = {last}"), []).unwrap(), 1);
+    drop(rows);
+    let (code, report) = audit(old.path(), &[]);
+    assert_eq!((code, kinds(&report)), (1, BTreeSet::from(["missing_row".to_owned()])));
     let copy = copy(day.path());
     rows_of(copy.path()).execute("UPDATE crm_counts SET orders = orders + 1 WHERE status = 'CLOSED'", []).unwrap();
     let (code, report) = audit(copy.path(), &[]);
@@ -205,6 +220,24 @@ fn the_past_cannot_be_altered_unseen() {
     let (code, report) = with(untouched.path(), "--verify");
     assert_eq!((code, &report["intact"]), (0, &Value::Bool(true)));
     assert_eq!(with(untouched.path(), "--state").0, 0, "again, with nothing new");
+
+    // A second answer, and one that nobody can read, behind all that was audited.
+    for (payload, kind) in [("payload", "stray_outcome"), ("x'00'", "unreadable_outcome")] {
+        let doubled = audited();
+        let log = log_of(doubled.path());
+        let (partition, offset, key) = some_record(&log, "outcomes", "%");
+        let again = format!(
+            "CREATE TEMP TABLE one AS SELECT * FROM outcomes_{partition} WHERE offset = {offset};
+             UPDATE one SET offset = (SELECT max(offset) + 1 FROM outcomes_{partition}), payload = {payload};
+             INSERT INTO outcomes_{partition} SELECT * FROM one"
+        );
+        log.execute_batch(&again).unwrap();
+        drop(log);
+        let (code, report) = with(doubled.path(), "--state");
+        let named =
+            |kind: &str| report["problems"].as_array().unwrap().iter().any(|problem| problem["kind"] == kind && problem["id"] == key);
+        assert!(code == 1 && named(kind), "{:#}", report["problems"]);
+    }
 
     // One letter of a customer's address (partners' orders have none): the record can still be read.
     let altered = audited();

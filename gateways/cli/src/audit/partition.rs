@@ -256,14 +256,22 @@ impl Pass<'_> {
 
     /// What is left once there are no more commands to pass.
     fn rest(&mut self) -> Result<(), Failure> {
-        // An answer to a command that there is not, not even now.
+        // Answers to commands that there are not, not even now, and to such as have theirs.
         let commands_now = self.log.end(Topic::Commands, self.partition)?;
-        while let Some((record, Ok(outcome))) = self.outcomes.peek()?
-            && outcome.command_offset >= commands_now.cast_signed()
-        {
-            let detail = format!("{} answers command offset {}, which does not exist", place(record), outcome.command_offset);
-            let id = outcome.order_id.to_string();
-            self.problem("stray_outcome", &id, detail);
+        let newer = self.ledger.summary.next.commands..commands_now;
+        while let Some((record, answer)) = self.outcomes.peek()? {
+            let at = place(record);
+            let (kind, id, detail) = match answer {
+                Ok(outcome) if newer.contains(&outcome.command_offset.cast_unsigned()) => break,
+                // It may be the answer to one of them.
+                Err(_) if !newer.is_empty() => break,
+                Ok(outcome) => {
+                    let detail = format!("{at} answers command offset {}, which has its answer or does not exist", outcome.command_offset);
+                    ("stray_outcome", outcome.order_id.to_string(), detail)
+                }
+                Err(error) => ("unreadable_outcome", record.key.clone(), format!("{at}: {error}")),
+            };
+            self.problem(kind, &id, detail);
             self.outcomes.next()?;
         }
         // Without newer outcomes, events that none speaks of are nobody's. With them, they may be theirs.

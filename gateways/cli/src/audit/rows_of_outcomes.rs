@@ -24,6 +24,8 @@ const POLL: Duration = Duration::from_millis(500);
 /// What is still to be found of one partition: two bytes per command of the week.
 struct Wanted {
     summary: Summary,
+    /// Answers to older commands may be gone at any moment.
+    since_ms: i64,
     stretches: HashMap<u64, Answers>,
 }
 
@@ -54,7 +56,7 @@ pub(super) async fn compare(log: &dyn Log, queries: &Queries, books: &Books) -> 
     }
     for (partition, wanted) in (0..).zip(wanted) {
         for (stretch, answers) in wanted.stretches {
-            missing(log, queries, &mut found, books, (partition, stretch), &answers).await?;
+            missing(log, queries, &mut found, books, (partition, stretch), wanted.since_ms, &answers).await?;
         }
     }
     found.write()?;
@@ -66,14 +68,17 @@ fn wanted(log: &dyn Log, books: &Books) -> Result<Vec<Wanted>, Failure> {
     let newest_ms = summaries.iter().map(|summary| summary.newest_ms).max().unwrap_or(0);
     let mut wanted = Vec::with_capacity(summaries.len());
     for (partition, summary) in (0..).zip(summaries) {
+        let since_ms = newest_ms - KEPT_MS + MARGIN_MS;
         let mut stretches = HashMap::new();
+        let mut before: Option<(u64, Answers)> = None;
         for stretch in books.all_answers(partition)? {
             let (number, answers) = stretch?;
-            if answers.oldest_ms >= newest_ms - KEPT_MS + MARGIN_MS {
-                stretches.insert(number, answers);
-            }
+            // The next one's oldest tells how new the newest of this one are.
+            stretches.extend(before.take().filter(|_| answers.oldest_ms >= since_ms));
+            before = Some((number, answers));
         }
-        wanted.push(Wanted { summary, stretches });
+        stretches.extend(before);
+        wanted.push(Wanted { summary, since_ms, stretches });
     }
     Ok(wanted)
 }
@@ -112,6 +117,7 @@ async fn missing(
     found: &mut Found<'_>,
     books: &Books,
     (partition, stretch): (Partition, u64),
+    since_ms: i64,
     answers: &Answers,
 ) -> Result<(), Failure> {
     let places: Vec<u64> = answers.left().map(|place| stretch * STRETCH + place).collect();
@@ -121,7 +127,7 @@ async fn missing(
         let mut reader = log.read(Topic::Commands, &[(partition, *first)])?;
         while reader.position(partition) <= *last {
             for record in reader.poll(STRETCH as usize, POLL)? {
-                if places.binary_search(&record.offset).is_ok() {
+                if record.time >= since_ms && places.binary_search(&record.offset).is_ok() {
                     commands.insert(record.offset, record);
                 }
             }
