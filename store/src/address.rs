@@ -53,27 +53,34 @@ fn escaped(path: &str) -> String {
 
 /// The text with the password of `scheme://user:password@host` and of `?password=` replaced.
 fn without_password(text: &str) -> String {
-    let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), text),
-    };
-    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-    // The last @ ends the user part: a password may hold an unescaped one.
-    let rest = match rest.rsplit_once('@') {
-        Some((user, host)) => match user.split_once(':') {
-            Some((user, _)) => format!("{user}:***@{host}"),
-            None => format!("{user}@{host}"),
-        },
-        None => rest.to_owned(),
-    };
-    let query = query.map(|query| {
-        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((key, _)) if key.to_ascii_lowercase().contains("pass") || key.to_ascii_lowercase().contains("key") => format!("{key}=***"),
-            _ => pair.to_owned(),
-        });
-        format!("?{}", pairs.collect::<Vec<_>>().join("&"))
-    });
-    format!("{scheme}{rest}{}", query.unwrap_or_default())
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    let mut secrets = Vec::new();
+    // The last @ ends the user part: a password may hold an unescaped one, or an unescaped question mark.
+    if let Some((user, _)) = rest.rsplit_once('@')
+        && let Some((name, _)) = user.split_once(':')
+    {
+        secrets.push(name.len() + 1..user.len());
+    }
+    let mut at = rest.find('?').map_or(rest.len(), |at| at + 1);
+    for pair in rest[at..].split('&') {
+        if let Some((key, _)) = pair.split_once('=')
+            && (key.to_ascii_lowercase().contains("pass") || key.to_ascii_lowercase().contains("key"))
+        {
+            secrets.push(at + key.len() + 1..at + pair.len());
+        }
+        at += pair.len() + 1;
+    }
+    // A text can be read in more than one way, and what any of them calls a secret goes.
+    secrets.sort_by_key(|secret| secret.start);
+    let (mut shown, mut from) = (scheme.to_owned(), 0);
+    for secret in secrets {
+        if secret.start >= from {
+            shown += &rest[from..secret.start];
+            shown += "***";
+        }
+        from = from.max(secret.end);
+    }
+    shown + &rest[from..]
 }
 
 #[cfg(test)]
@@ -87,6 +94,10 @@ mod tests {
             ("postgres://ann:s3@cret@db/read", "postgres://ann:***@db/read"),
             ("postgres://db/read?user=ann&password=s3cret", "postgres://db/read?user=ann&password=***"),
             ("postgres://ann@db/read", "postgres://ann@db/read"),
+            ("postgres://ann:s3?cret@db/read", "postgres://ann:***@db/read"),
+            ("postgres://ann:s3?c&key=ret@db/read?password=s3cret", "postgres://ann:***"),
+            ("postgres://db/read?user=ann&password=s3@cret&a=b", "postgres://db/read?user=ann&password=***&a=b"),
+            ("postgres://db:5432/read?password=s3@cret", "postgres://db:***"),
         ];
         for (given, shown) in cases {
             assert_eq!(Address::parse(given).ok().map(|address| address.shown).as_deref(), Some(shown));

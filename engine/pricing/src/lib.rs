@@ -28,4 +28,4 @@ pub use worker::{Worker, WorkerConfig, WorkerHandle};
 
 /// Name and version of the measuring and pricing code, stored with every quote. Raise it whenever the
 /// same model, item and book would give another price.
-pub const ALGORITHM: &str = "atelier-measure-1/price-1";
+pub const ALGORITHM: &str = "atelier-measure-2/price-1";

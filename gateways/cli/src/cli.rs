@@ -3,11 +3,13 @@
 mod roles;
 mod tools;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config_file;
+use crate::config_file::{self, ConfigFile};
 use crate::settings::Settings;
 use crate::telemetry::Voice;
 pub(crate) use roles::{ChaosArgs, DemoArgs, GatewayArgs, LeftOut, PricingArgs, RoleArgs, UpArgs};
@@ -172,18 +174,103 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
             return Err(ExitCode::from(2));
         }
     };
-    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    parsed.map_err(|error| {
+    understand(&file, command, std::env::args_os()).map_err(|(error, hint)| {
         let wrong = error.use_stderr();
         let _ = error.print();
-        if wrong && let Some(hint) = file.hint(&error) {
+        if wrong && let Some(hint) = hint {
             eprintln!("\n{hint}");
         }
         ExitCode::from(if wrong { 2 } else { 0 })
     })
 }
 
+/// What was said by `args`, the environment and the file. A refusal holds no password; a hint says where its value comes from.
+fn understand(
+    file: &ConfigFile,
+    command: clap::Command,
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<Cli, (clap::Error, Option<String>)> {
+    let parsed = command.try_get_matches_from(args).and_then(|matches| {
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        // For clap, what the file says is a default too.
+        cli.settings.data_given = file.sets("data") || matches.value_source("data") != Some(ValueSource::DefaultValue);
+        Ok(cli)
+    });
+    parsed.map_err(|mut error| {
+        let hint = file.hint(&error);
+        config_file::conceal(&mut error, &Cli::command());
+        (error, hint)
+    })
+}
+
 /// Writes the completion script of `shell` to standard output.
 pub(crate) fn completions(shell: clap_complete::Shell) {
     clap_complete::generate(shell, &mut Cli::command(), "atelier", &mut std::io::stdout());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn file(text: &str) -> ConfigFile {
+        config_file::read("atelier.toml".into(), text).unwrap()
+    }
+
+    fn said(file: &ConfigFile, args: &[&str]) -> Result<Cli, (clap::Error, Option<String>)> {
+        let args = std::iter::once("atelier").chain(args.iter().copied()).map(OsString::from);
+        understand(file, file.apply(Cli::command()).unwrap(), args)
+    }
+
+    #[test]
+    fn help_shows_no_password() {
+        let file = file("store = \"postgres://u:hunter2@db/a\"\nurl = \"http://u:hunter2@gate\"\notlp = \"http://u:hunter2@traces\"\n");
+        for args in [&["--help"][..], &["repair", "--help"], &["parked", "--help"]] {
+            let help = said(&file, args).unwrap_err().0.render().to_string();
+            assert!(help.contains("ATELIER_STORE") && !help.contains("hunter2"), "{help}");
+        }
+        let command = Cli::command();
+        let hidden = |command: &clap::Command, flag: &str| {
+            command.get_arguments().any(|arg| arg.get_long() == Some(flag) && arg.is_hide_env_values_set())
+        };
+        assert!(hidden(&command, "store") && hidden(&command, "otlp"));
+        for tool in ["repair", "parked"] {
+            assert!(hidden(command.find_subcommand(tool).unwrap(), "url"), "{tool}");
+        }
+    }
+
+    #[test]
+    fn a_refused_address_is_not_repeated() {
+        for store in ["postgre://u:hunter2@db/a", "host=db password=hunter2"] {
+            let error = said(&ConfigFile::default(), &["audit", "--store", store]).unwrap_err().0.render().to_string();
+            assert!(error.contains("--store") && error.contains("`postgres://user@host") && !error.contains("hunter2"), "{error}");
+        }
+        let (error, hint) = said(&file("store = \"postgre://u:hunter2@db/a\""), &["audit"]).unwrap_err();
+        assert!(!error.render().to_string().contains("hunter2"), "{error}");
+        assert_eq!(hint.as_deref(), Some("`store` is set in atelier.toml"));
+        let log = said(&ConfigFile::default(), &["audit", "--log", "kafka:/k1"]).unwrap_err().0.render().to_string();
+        assert!(log.contains("'kafka:/k1'"), "what holds no password is repeated: {log}");
+        let open = config_file::read("atelier.toml".into(), "data = \"d\"\nstore = \"postgres://u:hunter2@db/a").unwrap_err().to_string();
+        assert!(open.contains("atelier.toml, line 2") && !open.contains("hunter2"), "{open}");
+    }
+
+    #[test]
+    fn a_folder_is_given_also_by_the_name_it_would_have_anyway() {
+        let none = ConfigFile::default();
+        assert!(!said(&none, &["demo"]).unwrap().settings.data_given);
+        for args in [["--data", "./data", "demo"], ["demo", "--data", "./data"]] {
+            assert!(said(&none, &args).unwrap().settings.data_given, "{args:?}");
+        }
+        assert!(said(&file("data = \"./data\""), &["demo"]).unwrap().settings.data_given);
+        // A variable that every process has.
+        let command = Cli::command().mut_arg("data", |arg| arg.env("PATH"));
+        assert!(understand(&none, command, ["atelier", "demo"].map(OsString::from)).unwrap().settings.data_given);
+    }
+
+    #[test]
+    fn a_replay_that_follows_has_no_end() {
+        let (error, _) = said(&ConfigFile::default(), &["replay", "--to", "2026-01-01T00:00:00Z", "--follow"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
+    }
 }

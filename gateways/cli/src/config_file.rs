@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Command;
-use clap::error::ContextKind;
+use clap::error::{ContextKind, ContextValue};
 
 use crate::Failure;
 
@@ -43,8 +43,13 @@ pub(crate) fn find(args: impl Iterator<Item = OsString>) -> Result<ConfigFile, F
     }
 }
 
-fn read(path: PathBuf, text: &str) -> Result<ConfigFile, Failure> {
-    let table: toml::Table = text.parse().map_err(|error| format!("{}: {error}", path.display()))?;
+/// What `text`, the file at `path`, says.
+pub(crate) fn read(path: PathBuf, text: &str) -> Result<ConfigFile, Failure> {
+    let table = text.parse::<toml::Table>().map_err(|error| {
+        // The error's own text quotes the line, which may hold a password.
+        let line = 1 + text.bytes().take(error.span().map_or(0, |span| span.start)).filter(|byte| *byte == b'\n').count();
+        format!("{}, line {line}: {}", path.display(), error.message())
+    })?;
     let mut values = BTreeMap::new();
     for (key, value) in table {
         let value = match value {
@@ -78,19 +83,43 @@ impl ConfigFile {
 
     fn with_defaults(&self, command: Command) -> Command {
         let command = command.mut_args(|arg| match arg.get_long().and_then(|long| self.values.get(long)) {
-            Some(value) if arg.get_env().is_some() => arg.default_value(value.clone()).required(false),
+            Some(value) if arg.get_env().is_some() => {
+                let secret = arg.is_hide_env_values_set();
+                arg.default_value(value.clone()).hide_default_value(secret).required(false)
+            }
             _ => arg,
         });
         let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
         names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |sub| self.with_defaults(sub)))
     }
 
+    /// Whether the file says it.
+    pub(crate) fn sets(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     /// Where the value a flag was refused for comes from, when it is this file.
     pub(crate) fn hint(&self, error: &clap::Error) -> Option<String> {
-        let arg = error.get(ContextKind::InvalidArg)?.to_string();
         let value = error.get(ContextKind::InvalidValue)?.to_string();
-        let key = arg.trim_start_matches("--").split_whitespace().next()?.to_owned();
+        let key = refused(error)?;
         (self.values.get(&key) == Some(&value)).then(|| format!("`{key}` is set in {}", self.path.display()))
+    }
+}
+
+/// The flag that was refused, without its dashes.
+fn refused(error: &clap::Error) -> Option<String> {
+    let arg = error.get(ContextKind::InvalidArg)?.to_string();
+    Some(arg.trim_start_matches("--").split_whitespace().next()?.to_owned())
+}
+
+/// Takes the value out of a refusal where the help does not show it either: it may hold a password.
+pub(crate) fn conceal(error: &mut clap::Error, command: &Command) {
+    let Some(key) = refused(error) else { return };
+    let secret =
+        |command: &Command| command.get_arguments().any(|arg| arg.is_hide_env_values_set() && arg.get_long() == Some(key.as_str()));
+    let given = error.get(ContextKind::InvalidValue).is_some_and(|value| !value.to_string().is_empty());
+    if given && (secret(command) || command.get_subcommands().any(secret)) {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("***".into()));
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use atelier_domain::Policy;
 use atelier_projections::Keep;
 use atelier_runtime::PolicyInForce;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::Failure;
 use crate::settings::Settings;
@@ -59,6 +61,12 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read the policy {}: {error}; correct --policy", path.display()).into())
 }
 
+/// What a file says itself.
+#[derive(Deserialize)]
+struct Said {
+    finishes: Option<IgnoredAny>,
+}
+
 fn parse(settings: &Settings, text: Option<&str>) -> Result<Policy, Failure> {
     let place = || settings.policy.as_deref().map_or_else(String::new, |path| path.display().to_string());
     let mut policy: Policy = match text {
@@ -70,8 +78,38 @@ fn parse(settings: &Settings, text: Option<&str>) -> Result<Policy, Failure> {
     if policy.materials.is_empty() {
         policy.materials = book.alloys.keys().cloned().collect();
     }
-    if policy.finishes.is_empty() || settings.policy.is_none() {
+    // An empty list does not tell: where the file has none, the policy's own default stands there.
+    let says_finishes = text.is_some_and(|text| serde_json::from_str::<Said>(text).is_ok_and(|said| said.finishes.is_some()));
+    if policy.finishes.is_empty() || !says_finishes {
         policy.finishes = book.finishes.keys().cloned().collect();
     }
     Ok(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn what_the_file_does_not_say_is_made_as_the_price_book_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, book) = (folder.path().join("policy.json"), folder.path().join("book.json"));
+        let text = include_str!("../../../engine/pricing/data/price-book.json");
+        std::fs::write(&book, text.replace("\"finish\": \"raw\"", "\"finish\": \"brushed\"").replace("silver-925", "silver-999")).unwrap();
+        let args = ["atelier", "engine", "--policy", file.to_str().unwrap(), "--price-book", book.to_str().unwrap()];
+        let settings = Cli::try_parse_from(args).unwrap().settings;
+        let made = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let policy = policy(&settings).unwrap();
+            (policy.materials.contains(&"silver-999".to_owned()), policy.finishes)
+        };
+        let of_the_book = ["brushed", "matte", "polished"].map(String::from).to_vec();
+        assert_eq!(made(r#"{"version": "v"}"#), (true, of_the_book.clone()));
+        assert_eq!(made(r#"{"version": "v", "materials": [], "finishes": []}"#), (true, of_the_book));
+        let said = made(r#"{"version": "v", "materials": ["gold-585-rose"], "finishes": ["raw"]}"#);
+        assert_eq!(said, (false, vec!["raw".to_owned()]));
+    }
 }

@@ -14,6 +14,9 @@ pub(crate) struct Settings {
     /// Folder of the embedded log, the SQLite store, model files and scratch space
     #[arg(long, env = "ATELIER_DATA", global = true, default_value = "./data", value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// Whether somebody chose that folder, be it the one that is taken anyway
+    #[arg(skip)]
+    pub(crate) data_given: bool,
     /// The log: embedded, or kafka://host:port,host:port
     #[arg(long, env = "ATELIER_LOG", global = true, default_value = "embedded", value_name = "LOG")]
     pub(crate) log: LogChoice,
@@ -62,7 +65,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "ATELIER_PUBLIC_URL", global = true, default_value = "", value_name = "URL")]
     pub(crate) public_url: String,
     /// Send traces there (OTLP over HTTP), for example http://127.0.0.1:4318
-    #[arg(long, env = "ATELIER_OTLP", global = true, value_name = "URL")]
+    #[arg(long, env = "ATELIER_OTLP", global = true, hide_env_values = true, value_name = "URL")]
     pub(crate) otlp: Option<String>,
     /// How log lines look
     #[arg(long, env = "ATELIER_LOG_FORMAT", global = true, value_enum, default_value_t = LogFormat::Text)]
@@ -134,7 +137,8 @@ impl std::str::FromStr for StoreChoice {
         } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             Ok(StoreChoice::Postgres { url: text.to_owned() })
         } else {
-            Err("use `sqlite` or `postgres://user@host:port/database`".into())
+            // Without the value, which may hold a password.
+            Err("it is not `sqlite` and does not begin with `postgres://`; use `sqlite` or `postgres://user@host:port/database`".into())
         }
     }
 }

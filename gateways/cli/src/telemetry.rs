@@ -59,9 +59,10 @@ fn provider(url: &str) -> Result<SdkTracerProvider, Failure> {
     let endpoint = format!("{}/v1/traces", url.trim_end_matches('/'));
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_endpoint(endpoint)
+        .with_endpoint(endpoint.clone())
         .build()
-        .map_err(|error| format!("--otlp {url}: {error}; give a URL like http://127.0.0.1:4318"))?;
+        // The error's own text repeats the URL, which may hold a password.
+        .map_err(|error| format!("--otlp: {}; give a URL like http://127.0.0.1:4318", error.to_string().replace(&endpoint, "***")))?;
     let resource = Resource::builder().with_service_name("atelier").build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }
@@ -93,5 +94,11 @@ mod tests {
         assert!(wanted(Some(" "), "error").unwrap().would_enable("atelier_log", &Level::ERROR));
         let refused = wanted(Some("info,atelier_log=loud"), "info").unwrap_err().to_string();
         assert!(refused.contains("RUST_LOG=info,atelier_log=loud") && refused.contains("like info,atelier_log=debug"), "{refused}");
+    }
+
+    #[test]
+    fn a_url_for_traces_is_refused_without_its_password() {
+        let refused = provider("http://u:hunter2@a host:4318").err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains("--otlp") && refused.contains("http://127.0.0.1:4318") && !refused.contains("hunter2"), "{refused}");
     }
 }

@@ -131,9 +131,9 @@ impl PriceBook {
     /// [`Error::Json`] or [`Error::Field`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
         let raw: RawBook = serde_json::from_slice(bytes).map_err(|error| Error::Json(error.to_string()))?;
-        let currency_ok = raw.currency.len() == 3 && raw.currency.bytes().all(|b| b.is_ascii_uppercase());
-        require(currency_ok, "currency", &raw.currency, "is not a currency; write three capital letters, for example EUR")?;
-        require(raw.minor_digits <= 4, "minor_digits", &raw.minor_digits.to_string(), "must be 0 to 4; 2 for cents")?;
+        // Terms, prices by hand and whatever shows a price count in cents of the euro.
+        require(raw.currency == "EUR", "currency", &raw.currency, "is not taken; write EUR, and all amounts in it")?;
+        require(raw.minor_digits == 2, "minor_digits", &raw.minor_digits.to_string(), "must be 2: the euro has cents")?;
         Ok(Self {
             id: named("id", raw.id)?,
             currency: raw.currency,

@@ -18,9 +18,9 @@ pub use price::price;
 pub struct PriceBook {
     /// Names this version for good.
     pub id: String,
-    /// ISO 4217.
+    /// ISO 4217; EUR in every book that was loaded.
     pub currency: String,
-    /// Digits of the currency's minor unit: 2 for cents.
+    /// Digits of the currency's minor unit: 2 for cents, as in every book that was loaded.
     pub minor_digits: u32,
     /// Names the metal prices used.
     pub metal_fix: String,

@@ -35,8 +35,8 @@ const NG_PER_G: i128 = 1_000_000_000;
 /// was said when it was measured.
 ///
 /// # Errors
-/// [`Kind::UnknownMaterial`], [`Kind::UnknownFinish`]; [`Kind::TooLarge`] when the price passes what
-/// money is counted in; [`Kind::Internal`] for measures or quantities no order can have.
+/// [`Kind::UnknownMaterial`], [`Kind::UnknownFinish`]; [`Kind::TooLarge`] when a measure or the price passes
+/// what it is counted in; [`Kind::Internal`] for measures or quantities no order can have.
 pub fn price(measures: &Measures, item: &Item, book: &PriceBook, model_sha256: &str) -> Result<Quote, Failure> {
     let alloy =
         book.alloys.get(&item.material).ok_or_else(|| unknown(Kind::UnknownMaterial, "material", &item.material, book.alloys.keys()))?;
@@ -149,9 +149,16 @@ fn metal_per_gram(alloy: &Alloy, book: &PriceBook) -> Option<i128> {
 /// The one place where a measured float becomes an integer.
 fn micro(measure: f64) -> Result<i128, Failure> {
     let millionths = (measure * 1e6).round();
-    // Below 2^53 · 10^3 every whole number of millionths is at least close; no mesh within the box limit comes near.
+    // Below 2^53 · 10^3 every whole number of millionths is at least close.
     if (0.0..1e18).contains(&millionths) {
         Ok(millionths as i128)
+    } else if measure.is_finite() && measure > 0.0 {
+        // Within the box limit only where faces lie upon each other thousands of times.
+        let text = format!(
+            "the faces add up to {measure:.1e} mm² or mm³, more than can be priced; remove faces that are there many times, \
+             or a seller has to quote this order by hand"
+        );
+        Err(Failure::new(Kind::TooLarge, text))
     } else {
         Err(Failure::new(Kind::Internal, format!("{measure} is not a measure of a model")))
     }

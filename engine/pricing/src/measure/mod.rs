@@ -3,9 +3,11 @@
 //! Volume is the sum of signed tetrahedra between each face and one reference point (the divergence
 //! theorem; Zhang and Chen, "Efficient feature extraction for 2D/3D objects in mesh representation",
 //! ICIP 2001). The reference point is the middle of the box: with the origin, a model far away from it
-//! would lose its digits. Bodies that overlap are counted twice; nothing here looks for that.
+//! would lose its digits. Bodies that overlap are counted twice; nothing here looks for that. A body turned inside out would
+//! take its volume off the others': where the mesh is closed, it is added (`shells.rs`).
 
 mod edges;
+mod shells;
 pub(crate) mod vector;
 
 use atelier_schemas::Measures;
@@ -43,11 +45,13 @@ pub fn measure(mesh: &Mesh) -> Result<Measured, Error> {
         return Err(Error::ImplausibleBox { size_mm });
     }
     let sums = sum_faces(mesh, scale([low[0] + high[0], low[1] + high[1], low[2] + high[2]], 0.5));
-    let volume_mm3 = sums.volume_mm3.abs();
+    let edges = edges::count(mesh);
+    let shells = edges.shells.map(|numbers| shells::judge(mesh, &numbers)).unwrap_or_default();
+    let outwards_mm3 = if shells.inside_out { -sums.volume_mm3 } else { sums.volume_mm3 };
+    let volume_mm3 = (outwards_mm3 + 2.0 * shells.turned_mm3).abs();
     if volume_mm3 < MIN_VOLUME_MM3 || volume_mm3 < MIN_VOLUME_SHARE * longest.powi(3) {
         return Err(Error::ZeroVolume { triangles: mesh.triangles().len() as u64 });
     }
-    let edges = edges::count(mesh);
     let mut warnings = Vec::new();
     if sums.flat_faces > 0 {
         warnings.push(Warning::ZeroAreaFaces { count: sums.flat_faces });
@@ -57,8 +61,11 @@ pub fn measure(mesh: &Mesh) -> Result<Measured, Error> {
     }
     if edges.turned > 0 {
         warnings.push(Warning::MixedOrientation { edges: edges.turned });
-    } else if edges.open == 0 && sums.volume_mm3 < 0.0 {
+    } else if shells.inside_out {
         warnings.push(Warning::InsideOut);
+    }
+    if shells.cavities + shells.turned > 0 {
+        warnings.push(Warning::OppositeShells { cavities: shells.cavities, turned: shells.turned });
     }
     let measures = Measures {
         volume_mm3,

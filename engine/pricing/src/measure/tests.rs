@@ -123,6 +123,47 @@ fn holes_extra_faces_and_turned_faces_are_told() {
     assert!(!measured(gap).measures.watertight);
 }
 
+fn inside_out(body: Vec<Triangle>) -> Vec<Triangle> {
+    body.into_iter().map(|[a, b, c]| [a, c, b]).collect()
+}
+
+#[test]
+fn a_body_turned_inside_out_is_not_taken_off_the_others() {
+    let side = 19.5_f32;
+    let volume_mm3 = 8000.0 + f64::from(side).powi(3);
+    // Away from the other one, and touching it in a corner.
+    for at in [50.0, 20.0] {
+        let whole = [block([0.0; 3], [20.0; 3]), inside_out(block([at; 3], [side; 3]))].concat();
+        let both = measured(whole.clone());
+        close(both.measures.volume_mm3, volume_mm3, 1e-12);
+        assert!(both.measures.watertight);
+        assert_eq!(both.warnings, [Warning::OppositeShells { cavities: 0, turned: 1 }]);
+        // The larger one says which way is out.
+        let other_way = measured(inside_out(whole));
+        close(other_way.measures.volume_mm3, volume_mm3, 1e-12);
+        assert_eq!(other_way.warnings, [Warning::InsideOut, Warning::OppositeShells { cavities: 0, turned: 1 }]);
+    }
+    // A face without an area and two that lie upon each other join no bodies.
+    let (near, here, far) = ([20.0, 20.0, 0.0], [20.0, 0.0, 20.0], [50.0; 3]);
+    let bridges = vec![[near, near, far], [near, here, far], [near, far, here]];
+    let bridged = measured([block([0.0; 3], [20.0; 3]), inside_out(block(far, [side; 3])), bridges].concat());
+    close(bridged.measures.volume_mm3, volume_mm3, 1e-12);
+    assert_eq!(bridged.warnings, [Warning::ZeroAreaFaces { count: 1 }, Warning::OppositeShells { cavities: 0, turned: 1 }]);
+}
+
+#[test]
+fn a_cavity_is_taken_off_and_told() {
+    let hollow = [block([0.0; 3], [20.0; 3]), inside_out(block([5.0; 3], [10.0; 3]))].concat();
+    // With a body in the cavity, and one beside it all.
+    let more = [hollow.clone(), block([9.0; 3], [2.0; 3]), block([30.0; 3], [1.0; 3])].concat();
+    for (triangles, volume_mm3) in [(hollow, 7000.0), (more, 7009.0)] {
+        let measured = measured(triangles);
+        close(measured.measures.volume_mm3, volume_mm3, 1e-12);
+        assert_eq!(measured.warnings, [Warning::OppositeShells { cavities: 1, turned: 0 }]);
+    }
+    assert_eq!(measured([block([0.0; 3], [20.0; 3]), block([30.0; 3], [1.0; 3])].concat()).warnings, []);
+}
+
 #[test]
 fn what_is_no_body_is_refused() {
     let flat: Vec<Triangle> = block([0.0; 3], [10.0, 10.0, 0.0]);

@@ -48,7 +48,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded, Error> {
     let mut trailing_bytes = 0;
     let mut line_no = 0_u64;
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    for line in text.split(|&byte| byte == b'\n') {
+    // A line ends with \n, \r\n or \r.
+    let lines = text.split(|&byte| byte == b'\n').flat_map(|line| line.strip_suffix(b"\r").unwrap_or(line).split(|&byte| byte == b'\r'));
+    for line in lines {
         line_no += 1;
         let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let Some(first) = words.next() else { continue };

@@ -36,8 +36,14 @@ fn both_kinds_give_the_same_mesh() {
     assert_eq!(from_binary.mesh.triangles(), tetrahedron());
     assert_eq!(from_binary.warnings, []);
     let text = ascii(&tetrahedron());
-    for text in [text.clone(), text.replace('\n', "\r\n"), text.to_uppercase(), format!("\u{feff}\n\n{text}\n \n"), text.replace(' ', "\t")]
-    {
+    for text in [
+        text.clone(),
+        text.replace('\n', "\r\n"),
+        text.replace('\n', "\r"),
+        text.to_uppercase(),
+        format!("\u{feff}\n\n{text}\n \n"),
+        text.replace(' ', "\t"),
+    ] {
         assert_eq!(read_stl(text.as_bytes()).expect("ascii"), from_binary, "{text}");
     }
     let two = ascii(&tetrahedron()[..2]) + &ascii(&tetrahedron()[2..]);
@@ -82,6 +88,9 @@ fn ascii_files_that_are_cut_or_wrong() {
     let wrong = text.replacen("vertex 0", "vertex zero", 1);
     let error = refused(wrong.as_bytes());
     assert!(error.to_string().starts_with("line 4: expected \"vertex\" with three numbers, found \"vertex zero"), "{error}");
+    for end in ["\r", "\r\n"] {
+        assert_eq!(refused(wrong.replace('\n', end).as_bytes()), error, "lines are counted the same");
+    }
     for (from, to) in [("outer loop\n", "\n"), ("endloop", "vertex 1 2 3"), ("vertex 0", "vertex 0 0"), ("facet normal", "face")] {
         let error = refused(text.replacen(from, to, 1).as_bytes());
         assert!(matches!(error, Error::Syntax { .. }), "{from}: {error}");

@@ -21,6 +21,12 @@ pub enum Warning {
     /// All faces look inwards; the volume is the same.
     #[error("the faces look inwards; the volume was taken as positive")]
     InsideOut,
+    /// Closed shells look the other way than the largest one.
+    #[error(
+        "closed shells look the other way than the largest one: {cavities} were subtracted as cavities, {turned} added as bodies turned \
+         inside out; the volume, and with it the price, may not be reliable"
+    )]
+    OppositeShells { cavities: u64, turned: u64 },
     /// Said by the ring constructor.
     #[error("the price is for the ring with its setting; the stone of {0} mm is not in it")]
     StoneNotIncluded(String),

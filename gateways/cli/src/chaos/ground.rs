@@ -1,6 +1,5 @@
 //! Where the trial takes place: a folder, a topic prefix, an empty database, settings for the roles.
 
-use std::path::Path;
 use std::process::Command;
 
 use atelier_projections::Store;
@@ -29,7 +28,7 @@ impl Ground {
     pub(super) async fn prepare(settings: &Settings) -> Result<Self, Failure> {
         let mut settings = settings.clone();
         let mut temporary = None;
-        if settings.data == Path::new("./data") {
+        if !settings.data_given {
             let folder = tempfile::Builder::new().prefix("atelier-chaos-").tempdir()?;
             settings.data = folder.path().to_owned();
             temporary = Some(folder);

@@ -214,7 +214,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with what happens from now on, until Ctrl-C
-    #[arg(long)]
+    #[arg(long, conflicts_with = "to")]
     pub(crate) follow: bool,
 }
 
@@ -225,7 +225,7 @@ pub(crate) struct Asked {
     #[arg(long, env = "ATELIER_STAFF", default_value = "on-call", value_name = "NAME")]
     pub(crate) staff: String,
     /// The gateway
-    #[arg(long, env = "ATELIER_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(long, env = "ATELIER_URL", default_value = "http://127.0.0.1:8080", hide_env_values = true, value_name = "URL")]
     pub(crate) url: String,
 }
 

@@ -13,7 +13,6 @@ mod sales;
 mod summary;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,7 +177,7 @@ pub(crate) fn may_call_itself(settings: &mut Settings) {
 
 /// The settings with a folder of their own, unless one was given. The folder goes with the value.
 fn with_folder(settings: &Settings) -> Result<(Settings, Option<tempfile::TempDir>), Failure> {
-    if settings.data != Path::new("./data") {
+    if settings.data_given {
         return Ok((settings.clone(), None));
     }
     let folder = tempfile::Builder::new().prefix("atelier-demo-").tempdir()?;
@@ -195,4 +194,21 @@ async fn partner(accounts: &Accounts) -> Result<(Partner, String), Failure> {
 /// A carrier's secret for this run.
 fn secret() -> String {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_was_given_is_used_and_kept() {
+        let settings = crate::cli::Cli::try_parse_from(["atelier", "demo"]).unwrap().settings;
+        assert!(with_folder(&settings).unwrap().1.is_some());
+        let (used, temporary) = with_folder(&Settings { data: "./data".into(), data_given: true, ..settings }).unwrap();
+        assert!(used.data == Path::new("./data") && temporary.is_none());
+    }
 }
