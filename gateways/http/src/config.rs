@@ -57,7 +57,7 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StaffPolicy {
-    /// `X-Staff: NAME;ROLE` is taken at its word. Only where nobody but this machine can call.
+    /// `X-Staff: NAME;ROLE` is taken at its word, where `Host` names this machine. Only where nobody else can call.
     LoopbackTrust,
     /// Nobody is staff: for gateways that serve no staff surface.
     Closed,

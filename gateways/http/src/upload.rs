@@ -1,6 +1,7 @@
 //! Files on their way to the object store: streamed, hashed on the way, bounded in length and in time.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use atelier_blobs::{PutError, Stored};
 use axum::http::HeaderMap;
@@ -8,12 +9,16 @@ use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
+use tokio::time::{Instant, timeout_at};
 
 use crate::app::Gateway;
 use crate::problem::{Code, Refusal};
 
 /// The media types taken and the formats they are.
 const FORMATS: [(&str, &str); 3] = [("model/stl", "stl"), ("model/obj", "obj"), ("model/3mf", "3mf")];
+
+/// A file that arrives more slowly than this, for longer than two of its parts may take, is not waited for.
+const SLOWEST_BYTES_PER_S: u64 = 64 * 1024;
 
 /// A file as it arrives.
 pub(crate) type Upload<'u> = Pin<Box<dyn Stream<Item = Result<Bytes, BrokenOff>> + Send + 'u>>;
@@ -23,6 +28,8 @@ pub(crate) type Upload<'u> = Pin<Box<dyn Stream<Item = Result<Bytes, BrokenOff>>
 pub(crate) enum BrokenOff {
     Gone,
     Slow,
+    /// Each part in its time, and all of them not.
+    Late,
 }
 
 /// The format that the request's `Content-Type` stands for.
@@ -45,22 +52,26 @@ pub(crate) fn format_of_media(given: &str) -> Result<&'static str, Refusal> {
     })
 }
 
-/// A body as it arrives: at least one byte of it, each part within its time.
+/// A body as it arrives: at least one byte of it, each part within its time, and all of it within that of its length,
+/// which is the one `announced`, or the longest taken.
 ///
 /// # Errors
 /// 422 when it is empty, 400 or 408 when it ends before its first byte.
-pub(crate) async fn arriving<'u, S, E>(gateway: &Gateway, chunks: S) -> Result<Upload<'u>, Refusal>
+pub(crate) async fn arriving<'u, S, E>(gateway: &Gateway, announced: Option<u64>, chunks: S) -> Result<Upload<'u>, Refusal>
 where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'u,
     E: Send + 'u,
 {
-    let idle_limit = gateway.app.config.body_idle_limit;
+    let (idle_limit, limit_bytes) = (gateway.app.config.body_idle_limit, gateway.app.config.upload_limit_bytes);
+    let bytes = announced.unwrap_or(limit_bytes).min(limit_bytes);
+    let end = Instant::now() + idle_limit * 2 + Duration::from_secs(bytes / SLOWEST_BYTES_PER_S);
     let mut upload: Upload<'u> = Box::pin(futures::stream::unfold(Some(chunks), move |chunks| async move {
         let mut chunks = chunks?;
-        match tokio::time::timeout(idle_limit, chunks.next()).await {
+        match timeout_at(end.min(Instant::now() + idle_limit), chunks.next()).await {
             Ok(None) => None,
             Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(chunks))),
             Ok(Some(Err(_))) => Some((Err(BrokenOff::Gone), None)),
+            Err(_) if Instant::now() >= end => Some((Err(BrokenOff::Late), None)),
             Err(_) => Some((Err(BrokenOff::Slow), None)),
         }
     }));
@@ -127,5 +138,6 @@ fn broken_off(error: BrokenOff) -> Refusal {
     match error {
         BrokenOff::Gone => Refusal::new(Code::Malformed, "The upload broke off before its end. Nothing was stored; send it again."),
         BrokenOff::Slow => Refusal::new(Code::Slow, "The upload stopped arriving. Nothing was stored; send it again."),
+        BrokenOff::Late => Refusal::new(Code::Slow, "The upload arrived too slowly. Nothing was stored; send it again over a faster line."),
     }
 }

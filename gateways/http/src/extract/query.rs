@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::Gateway;
@@ -10,6 +11,11 @@ use crate::problem::{Code, FieldError, Refusal};
 
 /// The query string.
 pub(crate) struct Query<T>(pub(crate) T);
+
+/// No parameters. What acts and knows none asks for these all the same: `?dry_run=true` must never act.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoParams {}
 
 impl<T: DeserializeOwned> FromRequestParts<Gateway> for Query<T> {
     type Rejection = Refusal;
@@ -52,8 +58,6 @@ fn field_error(text: &str) -> FieldError {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize)]

@@ -1,7 +1,10 @@
 //! Who of the staff asks.
 
+use std::net::IpAddr;
+
 use atelier_schemas::Actor;
 use axum::extract::FromRequestParts;
+use axum::http::header::HOST;
 use axum::http::request::Parts;
 
 use crate::app::Gateway;
@@ -55,6 +58,10 @@ impl FromRequestParts<Gateway> for AnyStaff {
 fn with_role(parts: &Parts, gateway: &Gateway, roles: &[&str]) -> Result<Actor, Refusal> {
     let actor = match gateway.app.config.staff {
         StaffPolicy::LoopbackTrust => {
+            if !asks_this_machine(parts) {
+                let fix = "Staff are believed on their own machine only: ask localhost, 127.0.0.1 or [::1], with any port.";
+                return Err(Refusal::field(Code::Unauthenticated, "Host", "does not name this machine", fix).challenge("X-Staff"));
+            }
             let mut given = parts.headers.get_all("x-staff").iter();
             let first = given.next().ok_or_else(|| unauthenticated("is missing"))?;
             if given.next().is_some() {
@@ -75,6 +82,22 @@ fn with_role(parts: &Parts, gateway: &Gateway, roles: &[&str]) -> Result<Actor, 
     }
     let wanted = roles.join(" or ");
     Err(Refusal::field(Code::Forbidden, "X-Staff", format!("names the role {}", actor.role), format!("This needs the role {wanted}.")))
+}
+
+/// Whether the request says that it is for this machine. A page from elsewhere may have its own name lead here and then
+/// ask through the browser of somebody of the staff (DNS rebinding); what it asked for is still what the browser says.
+fn asks_this_machine(parts: &Parts) -> bool {
+    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    let mut hosts = parts.headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default()).chain(authority).peekable();
+    hosts.peek().is_some() && hosts.all(is_loopback)
+}
+
+/// `localhost` or an address of loopback, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let port = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = port.map_or(host, |(name, _)| name);
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// `NAME;ROLE`.
@@ -98,6 +121,28 @@ fn unauthenticated(message: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_has_few_names() {
+        for host in
+            ["localhost", "LocalHost:8080", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8080", "[::ffff:127.0.0.1]:80", "localhost:"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            ":80",
+            "::1",
+            "evil.example",
+            "localhost.evil.example:8080",
+            "127.0.0.1.evil.example",
+            "10.0.0.1:80",
+            "[::]:80",
+            "a@localhost",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
 
     #[test]
     fn the_header_is_a_name_and_a_role() {

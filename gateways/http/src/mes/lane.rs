@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::TAG;
 use crate::app::Gateway;
 use crate::command::checked_reason;
-use crate::extract::{Admin, AnyStaff, Json};
+use crate::extract::{Admin, AnyStaff, Json, NoParams, Query};
 use crate::problem::{Code, Problem, Refusal};
 use crate::stamp;
 
@@ -100,6 +100,7 @@ pub(crate) async fn lane(State(gateway): State<Gateway>, _: AnyStaff) -> Result<
 pub(crate) async fn turn(
     State(gateway): State<Gateway>,
     Admin(actor): Admin,
+    _: Query<NoParams>,
     Json(body): Json<Turn>,
 ) -> Result<axum::Json<LaneState>, Refusal> {
     let reason = checked_reason("reason", body.reason)?;

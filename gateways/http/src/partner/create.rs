@@ -6,14 +6,12 @@ use axum::response::Response;
 use super::guard::Partner;
 use super::new_order::{self, PartnerOrderBody, PartnerOrderParts};
 use super::parts::{Guarded, reference_reused};
-use super::quota::expect_room;
 use super::steps::{carry_out, order_id, request_id};
 use super::{BASE, TAG, account};
 use crate::app::Gateway;
 use crate::command::{Accepted, Refusals};
 use crate::extract::{PlainParams, Terms};
 use crate::problem::{Code, Refusal};
-use crate::read::store_refusal;
 
 /// Order
 ///
@@ -38,14 +36,10 @@ pub(crate) async fn create(State(gateway): State<Gateway>, Partner(caller): Part
         let fix = "Leave it out: several commands are sent, and a new order has no version yet.";
         return Err(Refusal::field(Code::Malformed, "If-Match", "is not taken here", fix));
     }
-    let new = new_order::read(&gateway, &caller.partner, Request::from_parts(parts, body), terms.dry_run).await?;
+    let (new, known) = new_order::read(&gateway, &caller, Request::from_parts(parts, body), terms.dry_run).await?;
     let order_id = order_id(&account(&caller), &new.reference);
-    let known = gateway.app.queries.known(&account(&caller), order_id).await.map_err(store_refusal)?;
-    match &known {
-        Some(known) if known.request_id != request_id(order_id, &new) => return Err(reference_reused(order_id)),
-        // An order that is in already takes no more room.
-        Some(_) => {}
-        None => expect_room(&gateway, &caller).await?,
+    if known.as_ref().is_some_and(|known| known.request_id != request_id(order_id, &new)) {
+        return Err(reference_reused(order_id));
     }
     Ok(carry_out(&gateway, &caller, &terms, order_id, new, known).await?.created(BASE))
 }

@@ -13,7 +13,7 @@ use super::parts::Guarded;
 use super::{TAG, account};
 use crate::app::Gateway;
 use crate::command::key_request_id;
-use crate::extract::{JsonOrNothing, OnceKey, OnceParams};
+use crate::extract::{JsonOrNothing, NoParams, OnceKey, OnceParams, Query};
 use crate::problem::{Code, Problem, Refusal};
 use crate::stamp;
 
@@ -64,6 +64,7 @@ pub(crate) async fn create(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
     OnceKey(once): OnceKey,
+    _: Query<NoParams>,
     JsonOrNothing(wish): JsonOrNothing<KeyWish>,
 ) -> Result<Response, Refusal> {
     let app = &gateway.app;

@@ -10,6 +10,7 @@ use super::guard::{Partner, accounts_away};
 use super::keys::PartnerKey;
 use super::parts::Guarded;
 use crate::app::Gateway;
+use crate::extract::{NoParams, Query};
 use crate::problem::{Code, Problem, Refusal};
 
 /// For the document.
@@ -31,12 +32,14 @@ pub(crate) struct KeyPath {
     responses(
         (status = 200, description = "Revoked", body = PartnerKey),
         (status = 404, description = "No key of this partner", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "There is a parameter", body = Problem, content_type = "application/problem+json"),
         Guarded,
     ),
 )]
 pub(crate) async fn revoke(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
+    _: Query<NoParams>,
     id: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<axum::Json<PartnerKey>, Refusal> {
     let app = &gateway.app;

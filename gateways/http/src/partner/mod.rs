@@ -11,6 +11,7 @@ mod cancel;
 mod command;
 mod create;
 mod feed;
+mod gauge;
 pub(crate) mod guard;
 mod key_create;
 mod key_revoke;

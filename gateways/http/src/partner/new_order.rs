@@ -1,20 +1,25 @@
 //! The body of a new order, as JSON or in parts.
 
 use atelier_blobs::Stored;
+use atelier_partners::Caller;
+use atelier_projections::feed::Known;
 use atelier_schemas::{Customer, Item, Model, Money};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::StreamExt;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::gauge::{BETWEEN_MAX_BYTES, Gauge};
 use super::guard::accounts_away;
 use super::parts::check_reference;
+use super::quota::known_or_room;
 use crate::app::Gateway;
-use crate::extract::{object, optional_object, parse_json, read_within};
+use crate::extract::{announced_bytes, object, optional_object, parse_json, read_within};
 use crate::item::{NewCustomer, NewItem};
 use crate::money::MoneyBody;
 use crate::problem::{Code, Refusal};
@@ -26,6 +31,9 @@ pub(super) const INLINE_MAX_BYTES: usize = 1024 * 1024;
 /// The largest JSON body: that file in base64, and the rest of the order.
 pub(super) const BODY_MAX_BYTES: usize = INLINE_MAX_BYTES / 3 * 4 + 64 * 1024;
 const FORMATS: [&str; 3] = ["stl", "obj", "3mf"];
+/// The longest `Content-Type` of parts; of it a boundary has 70 characters at most (RFC 2046). What is searched for with
+/// every chunk is made of it anew.
+const PARTS_TYPE_MAX: usize = 200;
 
 /// An order of a partner, in one call.
 #[derive(Deserialize, ToSchema)]
@@ -86,7 +94,8 @@ struct TermsBody {
 enum Approve {
     /// The order stays at its price until `POST …/accept`.
     Quote,
-    /// Any price up to `max_price` is approved the moment it is calculated; a higher one waits like a quote.
+    /// Any price up to `max_price` is approved the moment it is calculated. A higher one waits like a quote, and so does one
+    /// that comes with warnings, as of a file that is not watertight.
     AtOnce,
 }
 
@@ -157,13 +166,18 @@ fn stored_model(stored: Stored, format: &str) -> Model {
     Model { sha256: stored.sha256, format: format.to_owned(), size_bytes: i64::try_from(stored.size_bytes).unwrap_or(i64::MAX) }
 }
 
-/// Reads the body, whichever form it has, and stores its file.
-pub(super) async fn read(gateway: &Gateway, partner: &str, request: Request, dry_run: bool) -> Result<NewOrder, Refusal> {
+/// Reads the body, whichever form it has, and stores its file, once the order is known or there is room for it.
+pub(super) async fn read(
+    gateway: &Gateway,
+    caller: &Caller,
+    request: Request,
+    dry_run: bool,
+) -> Result<(NewOrder, Option<Known>), Refusal> {
     let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "application/json" => from_json(gateway, partner, request, dry_run).await,
-        "multipart/form-data" => from_parts(gateway, request, dry_run).await,
+        "application/json" => from_json(gateway, caller, request, dry_run).await,
+        "multipart/form-data" => from_parts(gateway, caller, request, dry_run).await,
         _ => {
             let message = if essence.is_empty() { "is missing" } else { "is none of an order" };
             Err(Refusal::field(Code::MediaType, "Content-Type", message, "Send `application/json` or `multipart/form-data`."))
@@ -171,16 +185,17 @@ pub(super) async fn read(gateway: &Gateway, partner: &str, request: Request, dry
     }
 }
 
-async fn from_json(gateway: &Gateway, partner: &str, request: Request, dry_run: bool) -> Result<NewOrder, Refusal> {
+async fn from_json(gateway: &Gateway, caller: &Caller, request: Request, dry_run: bool) -> Result<(NewOrder, Option<Known>), Refusal> {
     let (parts, body) = request.into_parts();
     let bytes = read_within(gateway, &parts.headers, body, BODY_MAX_BYTES).await?;
     let mut checked = parse_json::<PartnerOrderBody>(&bytes)?.checked()?;
     let Some(model) = checked.model.take() else {
         return Err(Refusal::field(Code::Invalid, "model", "is missing", "Send `upload_id`, or `base64` with `format`."));
     };
-    let model = model_of(gateway, partner, model, dry_run).await?;
+    let known = known_or_room(gateway, caller, &checked.reference).await?;
+    let model = model_of(gateway, &caller.partner, model, dry_run).await?;
     let Checked { reference, customer, item, approve_up_to, model: _ } = checked;
-    Ok(NewOrder { reference, customer, item, model, approve_up_to })
+    Ok((NewOrder { reference, customer, item, model, approve_up_to }, known))
 }
 
 /// The file of a JSON body: found, or stored.
@@ -216,39 +231,61 @@ pub(super) async fn model_of(gateway: &Gateway, partner: &str, model: ModelBody,
 }
 
 /// The order first, so that nothing is stored for one that could not be.
-async fn from_parts(gateway: &Gateway, request: Request, dry_run: bool) -> Result<NewOrder, Refusal> {
-    let broken = |_| Refusal::new(Code::Malformed, "The parts cannot be read. Send multipart/form-data with a boundary, whole.");
+async fn from_parts(gateway: &Gateway, caller: &Caller, request: Request, dry_run: bool) -> Result<(NewOrder, Option<Known>), Refusal> {
+    let gauge = Gauge::default();
+    let broken = |_| {
+        if gauge.is_full() {
+            let text = format!("{BETWEEN_MAX_BYTES} bytes came without content of a part. Send the two parts, each with short headers.");
+            return Refusal::new(Code::TooLarge, text);
+        }
+        Refusal::new(Code::Malformed, "The parts cannot be read. Send multipart/form-data with a boundary, whole.")
+    };
+    let no_boundary =
+        || Refusal::field(Code::Malformed, "Content-Type", "has no usable boundary", "Send multipart/form-data with its boundary.");
     let idle_limit = gateway.app.config.body_idle_limit;
     let late = |_| Refusal::new(Code::Slow, "The parts did not arrive in time. Send the request again.");
-    let mut parts = Multipart::from_request(request, &()).await.map_err(|_| {
-        Refusal::field(Code::Malformed, "Content-Type", "has no usable boundary", "Send multipart/form-data with its boundary.")
-    })?;
+    if request.headers().get(CONTENT_TYPE).is_some_and(|media| media.len() > PARTS_TYPE_MAX) {
+        return Err(no_boundary());
+    }
+    let announced = announced_bytes(request.headers());
+    let request = request.map(|body| gauge.over(body));
+    let mut parts = Multipart::from_request(request, &()).await.map_err(|_| no_boundary())?;
     let first = tokio::time::timeout(idle_limit, parts.next_field()).await.map_err(late)?.map_err(broken)?;
     let Some(mut order) = first.filter(|part| part.name() == Some("order")) else {
         return Err(Refusal::field(Code::Invalid, "order", "is not the first part", "Send the order's JSON first, the file after it."));
     };
-    let mut json = Vec::new();
-    while let Some(chunk) = tokio::time::timeout(idle_limit, order.chunk()).await.map_err(late)?.map_err(broken)? {
-        if json.len() + chunk.len() > gateway.app.config.body_limit_bytes {
-            let limit = gateway.app.config.body_limit_bytes;
-            return Err(Refusal::new(Code::TooLarge, format!("The part `order` is longer than the {limit} bytes taken. Shorten it.")));
+    let collect = async {
+        let limit = gateway.app.config.body_limit_bytes;
+        let mut json = Vec::new();
+        while let Some(chunk) = order.chunk().await.map_err(broken)? {
+            gauge.came_out();
+            if json.len() + chunk.len() > limit {
+                return Err(Refusal::new(Code::TooLarge, format!("The part `order` is longer than the {limit} bytes taken. Shorten it.")));
+            }
+            json.extend_from_slice(&chunk);
         }
-        json.extend_from_slice(&chunk);
-    }
+        Ok(json)
+    };
+    let json = tokio::time::timeout(idle_limit, collect).await.map_err(late)??;
     drop(order);
     let checked = parse_json::<PartnerOrderBody>(&json)?.checked()?;
     if checked.model.is_some() {
         return Err(Refusal::field(Code::Invalid, "model", "comes twice", "Leave it out of the JSON where the file is a part of its own."));
     }
+    let known = known_or_room(gateway, caller, &checked.reference).await?;
     let second = tokio::time::timeout(idle_limit, parts.next_field()).await.map_err(late)?.map_err(broken)?;
     let Some(file) = second.filter(|part| part.name() == Some("model")) else {
         return Err(Refusal::field(Code::Invalid, "model", "is not the second part", "Send the file in a part named `model`."));
     };
     let format = format_of_media(file.content_type().unwrap_or_default())?;
-    let arriving = upload::arriving(gateway, file).await?;
+    let file = file.map(|chunk| {
+        gauge.came_out();
+        chunk
+    });
+    let arriving = upload::arriving(gateway, announced, file).await?;
     let stored = upload::keep(gateway, arriving, dry_run).await?;
     if tokio::time::timeout(idle_limit, parts.next_field()).await.map_err(late)?.map_err(broken)?.is_some() {
         return Err(Refusal::field(Code::Invalid, "body", "has more than two parts", "Send `order` and `model` only."));
     }
-    Ok(checked.with(stored, format))
+    Ok((checked.with(stored, format), known))
 }

@@ -10,7 +10,7 @@ use super::guard::Partner;
 use super::parts::{Guarded, REFERENCE_MAX};
 use super::{TAG, account};
 use crate::app::Gateway;
-use crate::extract::{Query, expect_json, parse_json, read_within};
+use crate::extract::{NoParams, Query, expect_json, parse_json, read_within};
 use crate::problem::{Problem, Refusal};
 use crate::read::store_refusal;
 use crate::stamp;
@@ -117,10 +117,6 @@ pub(crate) async fn reconcile(
         missing_cut: found.missing_cut,
     }))
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoParams {}
 
 impl Beliefs {
     /// The time of `since`, if all is well.

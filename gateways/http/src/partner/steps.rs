@@ -66,7 +66,9 @@ pub(super) async fn carry_out(
         let settled = match partner(gateway, caller, terms.clone()).send(step).await {
             // An order that has decided very many commands since has forgotten its first ones. The read model has
             // not forgotten the request, which was found to be this one.
-            Err(refusal) if refusal.is(Code::KeyReused) => return known.map(as_it_is).ok_or_else(|| reference_reused(order_id)),
+            Err(refusal) if refusal.is(Code::KeyReused) => {
+                return known.map(|known| as_it_is(known, terms.dry_run)).ok_or_else(|| reference_reused(order_id));
+            }
             settled => settled?,
         };
         // A dry run of the first step says what can be said; the others need the order.
@@ -82,9 +84,9 @@ fn step_id(order_id: Uuid, step: &str) -> Uuid {
     Uuid::new_v5(&order_id, format!("partner\0{step}").as_bytes())
 }
 
-fn as_it_is(known: Known) -> Settled {
+fn as_it_is(known: Known, dry_run: bool) -> Settled {
     let Known { order_id, status, version, .. } = known;
-    Settled::Accepted { accepted: Accepted { order_id, status, version, dry_run: false, events: Vec::new() }, repeated: true }
+    Settled::Accepted { accepted: Accepted { order_id, status, version, dry_run, events: Vec::new() }, repeated: !dry_run }
 }
 
 #[cfg(test)]

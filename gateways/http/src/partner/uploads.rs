@@ -11,7 +11,7 @@ use super::TAG;
 use super::guard::{Partner, accounts_away};
 use super::parts::Guarded;
 use crate::app::Gateway;
-use crate::extract::announced_bytes;
+use crate::extract::{NoParams, Query, announced_bytes};
 use crate::problem::{Problem, Refusal};
 use crate::stamp;
 use crate::upload::{self, format_of, too_large};
@@ -41,18 +41,24 @@ pub(crate) struct Uploaded {
         (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The file is too large", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not a media type of a model", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The file is empty", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The file is empty, or there is a parameter", body = Problem, content_type = "application/problem+json"),
         Guarded,
     ),
 )]
-pub(crate) async fn upload(State(gateway): State<Gateway>, Partner(caller): Partner, request: Request) -> Result<Response, Refusal> {
+pub(crate) async fn upload(
+    State(gateway): State<Gateway>,
+    Partner(caller): Partner,
+    _: Query<NoParams>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let format = format_of(&parts.headers)?;
     let limit_bytes = gateway.app.config.upload_limit_bytes;
-    if announced_bytes(&parts.headers).is_some_and(|bytes| bytes > limit_bytes) {
+    let announced = announced_bytes(&parts.headers);
+    if announced.is_some_and(|bytes| bytes > limit_bytes) {
         return Err(too_large(limit_bytes));
     }
-    let arriving = upload::arriving(&gateway, body.into_data_stream()).await?;
+    let arriving = upload::arriving(&gateway, announced, body.into_data_stream()).await?;
     let stored = upload::keep(&gateway, arriving, false).await?;
     let size_bytes = i64::try_from(stored.size_bytes).unwrap_or(i64::MAX);
     let now_ms = (gateway.app.clock)();

@@ -1,10 +1,11 @@
 //! One order and its history.
 
-use atelier_projections::{OrderView, SANDBOX, TimelineEntry};
+use atelier_projections::{Error, OrderView, SANDBOX, TimelineEntry};
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -27,27 +28,46 @@ pub(crate) struct WaitVersion {
 ///
 /// # Errors
 /// 404 when there is none, or none the caller may see; 503 when the read model is away, or has not
-/// seen the version asked for: whoever knows a version knows that the order exists.
+/// seen the version asked for. Of an order out of sight none ever has, and it is waited for as long: it looks
+/// like one that is not there.
 pub(crate) async fn find(gateway: &Gateway, order_id: Uuid, channel: Option<&str>, wait: &WaitVersion) -> Result<OrderView, Refusal> {
     let app = &gateway.app;
+    let end = Instant::now() + app.config.wait_version_limit;
     let found = match wait.wait_version {
         Some(version) => app.queries.order_at(order_id, version, app.config.wait_version_limit).await,
         None => app.queries.order(order_id).await,
     };
-    match found {
-        Ok(Some(order)) if channel.map_or(order.channel != SANDBOX, |channel| order.channel == channel) => Ok(order),
-        Ok(_) => Err(Refusal::unknown_order(order_id)),
-        Err(error) => Err(store_refusal(error).order(order_id)),
+    let hidden = match &found {
+        Ok(Some(order)) => !in_sight(order, channel),
+        Err(Error::Behind { have: 1.., .. }) => {
+            let order = app.queries.order(order_id).await;
+            !order.is_ok_and(|order| order.is_some_and(|order| in_sight(&order, channel)))
+        }
+        Ok(None) | Err(_) => false,
+    };
+    match (found, wait.wait_version) {
+        (_, Some(wanted @ 1..)) if hidden => {
+            tokio::time::sleep_until(end).await;
+            Err(store_refusal(Error::Behind { wanted, have: 0 }).order(order_id))
+        }
+        (Ok(Some(order)), _) if !hidden => Ok(order),
+        (Ok(_), _) => Err(Refusal::unknown_order(order_id)),
+        (Err(error), _) => Err(store_refusal(error).order(order_id)),
     }
+}
+
+/// Whether it is one of the orders of `channel`, or, for `None`, of any but partners' sandboxes.
+fn in_sight(order: &OrderView, channel: Option<&str>) -> bool {
+    channel.map_or(order.channel != SANDBOX, |channel| order.channel == channel)
 }
 
 /// An order's history.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct History {
     order_id: Uuid,
-    /// Oldest first.
+    /// Oldest first; of more than 1,000 the newest.
     items: Vec<TimelineEntry>,
-    /// Always null: a history comes whole.
+    /// Always null: there are no pages.
     next: Option<String>,
 }
 

@@ -168,3 +168,39 @@ async fn what_axum_refuses_has_the_same_shape() {
     );
     house.get("/shop/v1/orders/%ff").await.refused_field(404, "unknown_order", "id", "is not an order's id");
 }
+
+#[tokio::test]
+async fn what_has_no_dry_run_is_not_done_for_one() {
+    const LANE: &str = "/mes/v1/lanes/external";
+    const HOOK: &str = r#"{"url":"http://127.0.0.1:9/"}"#;
+    let words = "is not a parameter of this address. Leave it out; none is known here.";
+    let house = House::new().await;
+    let key = house.key("acme").await;
+    let made = house.by(&key, "POST", "/partner/v1/webhooks", HOOK).await.expect(201).json();
+    let hook = format!("/partner/v1/webhooks/{}", made["id"].as_str().expect("an id"));
+    let before = house.by(&key, "GET", &hook, "").await.expect(200).json();
+    for (method, path, body) in [
+        ("POST", "/partner/v1/keys".to_owned(), ""),
+        ("DELETE", format!("/partner/v1/keys/{}", &key[4..16]), ""),
+        ("POST", "/partner/v1/webhooks".to_owned(), HOOK),
+        ("PATCH", hook.clone(), r#"{"enabled":false}"#),
+        ("POST", format!("{hook}/rotate"), ""),
+        ("POST", format!("{hook}/test"), ""),
+        ("POST", format!("{hook}/resend"), r#"{"since":"2026-01-01T00:00:00Z"}"#),
+        ("DELETE", hook.clone(), ""),
+    ] {
+        house.by(&key, method, &format!("{path}?dry_run=true"), body).await.refused_field(422, "invalid", "dry_run", words);
+    }
+    let upload = axum::http::Request::post("/partner/v1/uploads?dry_run=true").header("authorization", format!("Bearer {key}"));
+    let upload = upload.header("content-type", "model/stl").body(Body::from("solid")).expect("a request");
+    house.call(upload).await.refused_field(422, "invalid", "dry_run", words);
+    let turn = axum::http::Request::put(format!("{LANE}?dry_run=true")).header("x-staff", "Ada;admin");
+    let turn = turn.header("content-type", "application/json").body(Body::from(r#"{"intake":"drain","reason":"r"}"#));
+    house.call(turn.expect("a request")).await.refused_field(422, "invalid", "dry_run", words);
+    // All is as it was, the key among it.
+    assert_eq!(house.by(&key, "GET", &hook, "").await.expect(200).json(), before);
+    for path in ["/partner/v1/keys", "/partner/v1/webhooks"] {
+        assert_eq!(house.by(&key, "GET", path, "").await.expect(200).json()["items"].as_array().map(Vec::len), Some(1), "{path}");
+    }
+    assert_eq!(house.get_as("Ada;admin", LANE).await.expect(200).json()["intake"], "open");
+}

@@ -129,6 +129,9 @@ fn decide(orders: &mut HashMap<Uuid, Order>, command: &Command, now: i64, partit
         };
     }
     let known = orders.contains_key(&command.order_id);
+    if creates && known {
+        return refused("key_reused", "the key was used for another request", None, "use a new key", None);
+    }
     let others = |order: &Order| match command.actor.role.as_str() {
         "customer" => order.channel != "shop",
         "partner" => order.channel != "partner" || order.sandbox || order.client != command.actor.name,

@@ -17,7 +17,8 @@ use atelier_schemas::Topic;
 use atelier_webhooks::{Endpoints, Guard, Sender};
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -146,7 +147,9 @@ impl House {
         transaction.commit().await.expect("a store");
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Response<Body> {
+        // Every client says whom it asks.
+        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("127.0.0.1:8080"));
         let answer = self.router.clone().oneshot(request);
         tokio::time::timeout(PATIENCE * 2, answer).await.expect("an answer in time").expect("infallible")
     }

@@ -115,6 +115,25 @@ async fn an_order_that_would_refuse_the_model_is_not_sent_megabytes() {
     house.get(&format!("/shop/v1/orders/{id}?wait_version=4")).await.expect(200);
     let problem = house.call(put(id, "model/stl", never_read())).await.refused(409, "not_allowed", "not possible in this status");
     assert_eq!((problem["order_status"].as_str(), problem["allowed"][0].as_str()), (Some("SUBMITTED"), Some("cancel")));
+    // A key makes no order of none.
+    let mut keyed = put(Uuid::from_u128(9), "model/stl", never_read());
+    keyed.headers_mut().insert("idempotency-key", "u".parse().expect("a value"));
+    house.call(keyed).await.refused(404, "unknown_order", "there is no such order");
+}
+
+#[tokio::test]
+async fn an_upload_that_trickles_is_not_waited_for_to_its_end() {
+    let house = House::with(|config| config.body_idle_limit = std::time::Duration::from_millis(500)).await;
+    let id = house.order("k").await;
+    // Each byte comes long before its time is over.
+    let trickle = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), ()))
+    });
+    let mut request = put(id, "model/stl", Body::from_stream(trickle));
+    request.headers_mut().insert("content-length", "60000".parse().expect("a value"));
+    house.call(request).await.refused(408, "timeout", "Nothing was stored; send it again");
+    assert_eq!(house.log.count(Topic::Events), 1);
 }
 
 #[tokio::test]

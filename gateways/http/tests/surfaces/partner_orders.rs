@@ -1,8 +1,15 @@
 //! Partners' orders: one call, the same again, amended, accepted, listed, caught up with.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use atelier_schemas::Topic;
 use axum::body::Body;
 use axum::http::Request;
+use bytes::Bytes;
+use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::house::{Answer, House};
@@ -74,9 +81,6 @@ async fn an_order_comes_in_parts_too() {
     let key = house.key("acme").await;
     let mut json = order("PO-1");
     json.as_object_mut().expect("an object").remove("model");
-    let part = |name: &str, kind: &str, body: &str| {
-        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n{body}\r\n")
-    };
     let send = |parts: &[String], boundary: &str| {
         let request = Request::post(ORDERS).header("authorization", format!("Bearer {key}"));
         let request = request.header("content-type", format!("multipart/form-data{boundary}"));
@@ -173,6 +177,79 @@ async fn a_dry_run_says_what_would_happen_and_keeps_nothing() {
     let dry = house.by(&key, "POST", &format!("{ORDERS}?dry_run=true"), &order("PO-1").to_string()).await.expect(200).json();
     assert_eq!((dry["dry_run"].as_bool(), dry["events"].clone()), (Some(true), json!(["OrderCreated"])));
     assert_eq!(house.log.count(Topic::Events), 0);
+    // Nor of one that is in already: the read model knows it, and nothing would happen.
+    let id = house.placed(&key, "PO-1").await;
+    house.told(&key, 3).await;
+    let events = house.log.count(Topic::Events);
+    let again = house.by(&key, "POST", &format!("{ORDERS}?dry_run=true"), &order("PO-1").to_string()).await.expect(200);
+    assert_eq!((again.header("etag"), again.header("idempotent-replayed")), ("", ""));
+    assert_eq!((again.id(), again.json()["dry_run"].as_bool(), again.json().get("events")), (id, Some(true), None));
+    assert_eq!(house.log.count(Topic::Events), events);
+}
+
+/// A part's head and a body, as they are sent.
+fn part(name: &str, kind: &str, body: &str) -> String {
+    format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n{body}\r\n")
+}
+
+/// An order in parts, whose body is what comes.
+fn in_parts(key: &str, body: Body) -> Request<Body> {
+    let request = Request::post(ORDERS).header("authorization", format!("Bearer {key}"));
+    request.header("content-type", "multipart/form-data; boundary=b").body(body).expect("a request")
+}
+
+fn order_part(reference: &str) -> String {
+    let mut json = order(reference);
+    json.as_object_mut().expect("an object").remove("model");
+    part("order", "application/json", &json.to_string())
+}
+
+#[tokio::test]
+async fn parts_that_never_begin_are_not_kept() {
+    const CHUNK: usize = 8 * 1024;
+    let house = House::new().await;
+    let key = house.key("acme").await;
+    let begun = "--b\r\nX-Long: ".to_owned();
+    for head in [String::new(), begun.clone(), order_part("PO-1") + &begun] {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = taken.clone();
+        let noise = futures::stream::repeat_with(move || {
+            counted.fetch_add(CHUNK, Ordering::SeqCst);
+            Ok::<_, io::Error>(Bytes::from_static(&[b'x'; CHUNK]))
+        });
+        // It would end at some time; whoever keeps all of it till then is found out.
+        let body = futures::stream::iter([Ok(Bytes::from(head.clone()))]).chain(noise.take(1000));
+        house.call(in_parts(&key, Body::from_stream(body))).await.refused(413, "too_large", "65536 bytes came without content of a part");
+        assert!(taken.load(Ordering::SeqCst) <= 128 * 1024, "{} bytes after {head:?}", taken.load(Ordering::SeqCst));
+    }
+    let long = Request::post(ORDERS).header("authorization", format!("Bearer {key}"));
+    let long = long.header("content-type", format!("multipart/form-data; boundary={}", "b".repeat(300)));
+    house.call(long.body(Body::empty()).expect("a request")).await.refused_field(400, "malformed", "Content-Type", "boundary");
+    // A file is content, however long and in whatever pieces it comes.
+    let file = part("model", "model/stl", &"solid ring\n".repeat(100_000));
+    let whole = format!("{}{file}--b--\r\n", order_part("PO-2"));
+    house.call(in_parts(&key, Body::from(whole.clone()))).await.expect(201);
+    let pieces: Vec<_> = whole.as_bytes().chunks(1000).map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece))).collect();
+    let again = house.call(in_parts(&key, Body::from_stream(futures::stream::iter(pieces)))).await.expect(201);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+}
+
+#[tokio::test]
+async fn no_file_is_taken_for_an_order_there_is_no_room_for() {
+    const SHA256: &str = "638cf7af928c6581b566d2945bfe830eca34ffcee316011e848dee36ca631cd1";
+    let house = House::with(|config| config.body_idle_limit = Duration::from_secs(2)).await;
+    let key = house.key("acme").await;
+    house.accounts.turn_lane(atelier_partners::Intake::Drain, "r", "Ada", 1).await.expect("turned");
+    house.by(&key, "POST", ORDERS, &order("PO-1").to_string()).await.refused(503, "intake_paused", "Nothing was accepted");
+    assert!(house.blobs.get(SHA256).await.is_err());
+    // A file that never ends: whoever waits for it says so.
+    let begun =
+        format!("{}--b\r\nContent-Disposition: form-data; name=\"model\"\r\nContent-Type: model/stl\r\n\r\nsolid", order_part("PO-1"));
+    let endless = futures::stream::iter([Ok::<_, io::Error>(Bytes::from(begun))]).chain(futures::stream::pending());
+    house.call(in_parts(&key, Body::from_stream(endless))).await.refused(503, "intake_paused", "Nothing was accepted");
+    house.accounts.turn_lane(atelier_partners::Intake::Open, "r", "Ada", 2).await.expect("turned");
+    house.placed(&key, "PO-1").await;
+    house.blobs.get(SHA256).await.expect("stored");
 }
 
 #[tokio::test]

@@ -70,6 +70,34 @@ async fn a_read_model_that_is_behind_says_so() {
 }
 
 #[tokio::test]
+async fn an_order_out_of_sight_is_waited_for_like_one_that_is_not_there() {
+    let limit = Duration::from_millis(200);
+    let house = House::with(|config| config.wait_version_limit = limit).await;
+    let (key, sandbox) = (house.key("acme").await, house.key_of("acme", atelier_partners::Mode::Sandbox).await);
+    let (real, trial) = (house.placed(&key, "PO-1").await, house.placed(&sandbox, "PO-1").await);
+    let seen = format!("/crm/v1/orders/{real}");
+    house.until(|| house.get_as("Sam;seller", &seen), |answer| answer.status == 200).await;
+    house.told(&sandbox, 3).await;
+    let nobodys = Uuid::from_u128(404);
+    for (staff, base, id) in [("", "/shop/v1", real), ("", "/shop/v1", trial), ("Sam;seller", "/crm/v1", trial)] {
+        for version in [1, 99] {
+            let ask = async |id: Uuid| {
+                let path = format!("{base}/orders/{id}?wait_version={version}");
+                let begun = std::time::Instant::now();
+                let answer = if staff.is_empty() { house.get(&path).await } else { house.get_as(staff, &path).await };
+                assert!(begun.elapsed() >= limit, "{path} was answered before its time");
+                answer.refused(503, "behind", "has not seen this order. Check the id");
+                answer.text().replace(&id.to_string(), "ID")
+            };
+            assert_eq!(ask(id).await, ask(nobodys).await);
+        }
+        let path = format!("{base}/orders/{id}?wait_version=0");
+        let answer = if staff.is_empty() { house.get(&path).await } else { house.get_as(staff, &path).await };
+        answer.refused(404, "unknown_order", "There is no order");
+    }
+}
+
+#[tokio::test]
 async fn a_picture_is_there_once_it_is_drawn() {
     let house = House::new().await;
     let id = house.order("k").await;

@@ -38,6 +38,27 @@ async fn staff_say_who_they_are_and_keep_to_their_room() {
 }
 
 #[tokio::test]
+async fn a_page_from_elsewhere_is_not_taken_for_staff() {
+    let house = House::new().await;
+    let ask = |host: &'static str| {
+        house.call(get("/mes/v1/queue").header("host", host).header("x-staff", "A;admin").body(Body::empty()).expect("a request"))
+    };
+    for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "localhost"] {
+        ask(host).await.expect(200);
+    }
+    for host in ["evil.example:8080", "localhost.evil.example", "10.0.0.1:8080", ""] {
+        ask(host).await.refused_field(401, "unauthenticated", "Host", "does not name this machine. Staff are believed");
+    }
+    let twice = get("/mes/v1/queue").header("host", "localhost").header("host", "evil.example").header("x-staff", "A;admin");
+    house.call(twice.body(Body::empty()).expect("a request")).await.refused_field(401, "unauthenticated", "Host", "");
+    // The whole address in the request's line counts like the header.
+    let whole = get("http://evil.example/mes/v1/queue").header("x-staff", "A;admin").body(Body::empty()).expect("a request");
+    house.call(whole).await.refused_field(401, "unauthenticated", "Host", "");
+    // Who is no staff may call the machine what they like.
+    house.call(get("/healthz").header("host", "evil.example").body(Body::empty()).expect("a request")).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_gateway_without_staff_believes_nobody() {
     let house = House::with(|config: &mut Config| config.staff = StaffPolicy::Closed).await;
     house.get_as("A;admin", "/mes/v1/queue").await.refused(401, "unauthenticated", "This gateway knows no staff");

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{Bodied, Revealed, TAG, refusal, revealed};
 use crate::app::Gateway;
-use crate::extract::{Json, OnceKey, OnceParams};
+use crate::extract::{Json, NoParams, OnceKey, OnceParams, Query};
 use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
@@ -50,6 +50,7 @@ pub(crate) async fn create(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
     OnceKey(once): OnceKey,
+    _: Query<NoParams>,
     Json(body): Json<NewEndpoint>,
 ) -> Result<Response, Refusal> {
     let wish = Wish { url: Some(body.url), events: Some(body.events), description: Some(body.description), enabled: None };

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
+use crate::extract::{NoParams, Query};
 use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
@@ -19,6 +20,7 @@ use crate::problem::{Problem, Refusal};
     responses(
         (status = 204, description = "Gone"),
         (status = 404, description = "No endpoint of yours", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "There is a parameter", body = Problem, content_type = "application/problem+json"),
         Guarded,
     ),
 )]
@@ -26,6 +28,7 @@ pub(crate) async fn delete(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
+    _: Query<NoParams>,
 ) -> Result<StatusCode, Refusal> {
     gateway.app.webhooks.delete(&account(&caller), id).await.map_err(refusal)?;
     Ok(StatusCode::NO_CONTENT)

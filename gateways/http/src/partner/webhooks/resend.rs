@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Bodied, EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
-use crate::extract::Json;
+use crate::extract::{Json, NoParams, Query};
 use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
@@ -60,6 +60,7 @@ pub(crate) async fn resend(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
+    _: Query<NoParams>,
     Json(body): Json<Again>,
 ) -> Result<(axum::http::StatusCode, axum::Json<Resent>), Refusal> {
     let count = gateway.app.webhooks.resend(&account(&caller), id, which(&body)?).await.map_err(refusal)?;

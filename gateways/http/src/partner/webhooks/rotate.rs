@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{Bodied, EndpointId, EndpointPath, Revealed, TAG, refusal, revealed};
 use crate::app::Gateway;
-use crate::extract::JsonOrNothing;
+use crate::extract::{JsonOrNothing, NoParams, Query};
 use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
@@ -44,6 +44,7 @@ pub(crate) async fn rotate(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
+    _: Query<NoParams>,
     JsonOrNothing(body): JsonOrNothing<Rotation>,
 ) -> Result<Response, Refusal> {
     let (endpoint, secret) = gateway.app.webhooks.rotate(&account(&caller), id, body.overlap_s).await.map_err(refusal)?;

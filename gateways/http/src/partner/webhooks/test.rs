@@ -5,6 +5,7 @@ use axum::extract::State;
 
 use super::{EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
+use crate::extract::{NoParams, Query};
 use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
@@ -20,6 +21,7 @@ use crate::problem::{Problem, Refusal};
     responses(
         (status = 200, description = "How it went", body = Tested),
         (status = 404, description = "No endpoint of yours", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "There is a parameter", body = Problem, content_type = "application/problem+json"),
         Guarded,
     ),
 )]
@@ -27,6 +29,7 @@ pub(crate) async fn test(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
+    _: Query<NoParams>,
 ) -> Result<axum::Json<Tested>, Refusal> {
     gateway.app.webhooks.test(&account(&caller), id).await.map(axum::Json).map_err(refusal)
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{Bodied, EndpointId, EndpointPath, TAG, refusal};
 use crate::app::Gateway;
-use crate::extract::Json;
+use crate::extract::{Json, NoParams, Query};
 use crate::partner::account;
 use crate::partner::guard::Partner;
 use crate::partner::parts::Guarded;
@@ -48,6 +48,7 @@ pub(crate) async fn update(
     State(gateway): State<Gateway>,
     Partner(caller): Partner,
     EndpointId(id): EndpointId,
+    _: Query<NoParams>,
     Json(body): Json<EndpointChange>,
 ) -> Result<axum::Json<Endpoint>, Refusal> {
     let wish = Wish { url: body.url, events: body.events, description: body.description, enabled: body.enabled };
