@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use atelier_log::Log;
 use atelier_log::memory::Memory;
 use atelier_projections::Model;
+use atelier_schemas::OutcomeResult;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use crate::failure::{Failure, hold};
 use crate::ledger::{Entry, SANDBOX};
-use crate::watch::Watch;
+use crate::watch::{Answer, Watch};
 
 const EQUAL: &str = "read models say what the events say";
 /// The model of outcomes forgets older ones.
@@ -116,12 +117,15 @@ fn outcomes(database: &Connection, watch: &Watch) -> Result<(), Failure> {
     let mut found: BTreeMap<String, String> = found.into_iter().collect();
     let newest = watch.answers.values().flatten().map(|answer| answer.outcome.time).max().unwrap_or(0);
     for (id, answers) in &watch.answers {
-        let Some(first) = answers.first() else { continue };
-        let wanted = serde_json::to_string(&first.outcome).expect("plain fields become JSON");
+        // What was carried out under an id takes the place of what was refused under it before.
+        let carried_out =
+            |answer: &&Answer| matches!(answer.outcome.result, OutcomeResult::Accepted { repeated: false, dry_run: false, .. });
+        let Some(kept) = answers.iter().rev().find(carried_out).or(answers.first()) else { continue };
+        let wanted = serde_json::to_string(&kept.outcome).expect("plain fields become JSON");
         match found.remove(&id.to_string()) {
             // One that was forgotten and given again is there as it was given last.
-            Some(row) if first.outcome.time < newest - KEPT_MS => drop(row),
-            None if first.outcome.time < newest - KEPT_MS => {}
+            Some(row) if kept.outcome.time < newest - KEPT_MS => drop(row),
+            None if kept.outcome.time < newest - KEPT_MS => {}
             row => hold(EQUAL, row.as_ref() == Some(&wanted), || format!("outcomes: command {id} has {row:?} instead of {wanted}"))?,
         }
     }
