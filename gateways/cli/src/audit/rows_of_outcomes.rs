@@ -24,14 +24,12 @@ const POLL: Duration = Duration::from_millis(500);
 /// What is still to be found of one partition: two bytes per command of the week.
 struct Wanted {
     summary: Summary,
-    /// Answers to older commands may be gone at any moment.
-    since_ms: i64,
     stretches: HashMap<u64, Answers>,
 }
 
 /// Holds the rows against the log both ways. Gives how many there are.
 pub(super) async fn compare(log: &dyn Log, queries: &Queries, books: &Books) -> Result<u64, Failure> {
-    let mut wanted = wanted(log, books)?;
+    let (since_ms, mut wanted) = wanted(log, books)?;
     let mut found = Found::new(books);
     let mut seen = 0;
     let mut last = None;
@@ -56,19 +54,20 @@ pub(super) async fn compare(log: &dyn Log, queries: &Queries, books: &Books) -> 
     }
     for (partition, wanted) in (0..).zip(wanted) {
         for (stretch, answers) in wanted.stretches {
-            missing(log, queries, &mut found, books, (partition, stretch), wanted.since_ms, &answers).await?;
+            missing(log, queries, &mut found, books, (partition, stretch), since_ms, &answers).await?;
         }
     }
     found.write()?;
     Ok(seen)
 }
 
-fn wanted(log: &dyn Log, books: &Books) -> Result<Vec<Wanted>, Failure> {
+/// By partition, and since when: answers to older commands may be gone at any moment.
+fn wanted(log: &dyn Log, books: &Books) -> Result<(i64, Vec<Wanted>), Failure> {
     let summaries = (0..log.partitions()).map(|partition| books.summary(partition)).collect::<Result<Vec<_>, _>>()?;
     let newest_ms = summaries.iter().map(|summary| summary.newest_ms).max().unwrap_or(0);
+    let since_ms = newest_ms - KEPT_MS + MARGIN_MS;
     let mut wanted = Vec::with_capacity(summaries.len());
     for (partition, summary) in (0..).zip(summaries) {
-        let since_ms = newest_ms - KEPT_MS + MARGIN_MS;
         let mut stretches = HashMap::new();
         let mut before: Option<(u64, Answers)> = None;
         for stretch in books.all_answers(partition)? {
@@ -78,9 +77,9 @@ fn wanted(log: &dyn Log, books: &Books) -> Result<Vec<Wanted>, Failure> {
             before = Some((number, answers));
         }
         stretches.extend(before);
-        wanted.push(Wanted { summary, since_ms, stretches });
+        wanted.push(Wanted { summary, stretches });
     }
-    Ok(wanted)
+    Ok((since_ms, wanted))
 }
 
 /// Where its command lies. The order of a record that nobody can read says nothing about that, the answer's id does.

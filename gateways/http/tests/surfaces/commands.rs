@@ -146,6 +146,21 @@ async fn nothing_is_accepted_while_the_log_is_away() {
 }
 
 #[tokio::test]
+async fn what_the_log_did_not_confirm_is_not_called_refused() {
+    let house = House::new().await;
+    house.log.silent(true);
+    let problem = house.call(create("k", ORDER)).await.refused(503, "unavailable", "it may be carried out or not");
+    house.log.silent(false);
+    // It was carried out: where the answer says, and for who sends it again.
+    let detail = problem["detail"].as_str().expect("text");
+    let place = detail.split(' ').find(|word| word.starts_with("/shop/v1/commands/")).expect("a place to ask");
+    let told = house.until(|| house.get(place), |answer| answer.status == 200).await.json();
+    let again = house.call(create("k", ORDER)).await.expect(201);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(told["accepted"]["order_id"], again.json()["order_id"], "{told}");
+}
+
+#[tokio::test]
 async fn what_axum_refuses_has_the_same_shape() {
     let house = House::new().await;
     house.get("/shop/v2/orders").await.refused(404, "unknown_route", "nothing at this address. /openapi.json lists");

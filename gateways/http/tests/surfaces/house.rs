@@ -75,7 +75,11 @@ impl House {
 
     async fn build(change: impl FnOnce(&mut Config), lose_store: bool, models: &[Model]) -> Self {
         let clock = Arc::new(AtomicI64::new(NOW_MS));
-        let log = Arc::new(Switchable { log: Memory::with_clock(3, clock.clone()), away: AtomicBool::new(false) });
+        let log = Arc::new(Switchable {
+            log: Memory::with_clock(3, clock.clone()),
+            away: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+        });
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(&format!("sqlite:{}/read.sqlite", folder.path().display())).await.expect("a store");
         let mut queries = store.queries();
@@ -299,11 +303,17 @@ impl Answer {
 pub(crate) struct Switchable {
     log: Memory,
     away: AtomicBool,
+    silent: AtomicBool,
 }
 
 impl Switchable {
     pub(crate) fn away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// It takes records and confirms none.
+    pub(crate) fn silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
     }
 
     fn there(&self) -> Result<(), Error> {
@@ -325,6 +335,10 @@ impl Log for Switchable {
     }
     fn append(&self, topic: Topic, partition: Partition, record: NewRecord) -> Appending {
         match self.there() {
+            Ok(()) if self.silent.load(Ordering::SeqCst) => {
+                drop(self.log.append(topic, partition, record));
+                Box::pin(std::future::ready(Err(Error::Unconfirmed("no answer came".into()))))
+            }
             Ok(()) => self.log.append(topic, partition, record),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
