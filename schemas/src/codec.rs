@@ -9,9 +9,13 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_avro_fast::{Schema, from_datum_slice, ser::SerializerConfig, to_single_object};
+use serde_avro_fast::{Schema, from_datum_slice};
 
+use crate::datum;
 use crate::{Command, Event, EventOf, Outcome, OutcomeOf, PricingJob, Word};
+
+/// Before the fingerprint.
+const FRAME: [u8; 2] = [0xC3, 0x01];
 
 /// A record that travels in a frame of its own.
 ///
@@ -173,7 +177,10 @@ fn split(bytes: &[u8]) -> Result<([u8; 8], &[u8]), Unreadable> {
 }
 
 fn frame(record: &impl Serialize, schema: &Schema) -> Vec<u8> {
-    to_single_object(record, Vec::with_capacity(384), &mut SerializerConfig::new(schema)).expect("record and schema agree")
+    let mut bytes = Vec::with_capacity(384);
+    bytes.extend_from_slice(&FRAME);
+    bytes.extend_from_slice(schema.rabin_fingerprint());
+    datum::write(record, bytes).expect("record and schema agree")
 }
 
 fn datum_of<T: DeserializeOwned>(datum: &[u8], schema: &Schema) -> Result<T, Unreadable> {

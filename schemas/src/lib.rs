@@ -9,6 +9,7 @@
 mod brief;
 mod codec;
 mod command;
+mod datum;
 mod event;
 mod outcome;
 mod parts;

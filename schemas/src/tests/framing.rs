@@ -5,6 +5,8 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Schema, from_value};
 use proptest::prelude::*;
+use serde_avro_fast::ser::SerializerConfig;
+use serde_avro_fast::to_single_object;
 use serde_json::Value;
 
 use super::samples;
@@ -30,6 +32,8 @@ fn same_to_both<T: Framed + PartialEq + std::fmt::Debug>(records: Vec<T>) {
     let fingerprint = Schema::parse(&plain(serde_json::from_str(T::SCHEMA).unwrap())).unwrap().fingerprint::<Rabin>().bytes;
     for record in records {
         let bytes = record.encode();
+        let by_name = to_single_object(&record, Vec::new(), &mut SerializerConfig::new(T::schema())).unwrap();
+        assert_eq!(bytes, by_name, "the fields and branches have the order of the schema");
         assert_eq!(bytes[..2], [0xC3, 0x01]);
         assert_eq!(bytes[2..10], fingerprint[..], "both implementations give the schema one fingerprint");
         let value = read(&judge, &bytes[10..]);
