@@ -19,7 +19,7 @@ pub struct Request<'a> {
     /// Refuse unless the order is there.
     pub expected_version: Option<u64>,
     /// What is asked.
-    pub command: &'a Command,
+    pub command: Command,
 }
 
 /// What came of a command.
@@ -35,7 +35,7 @@ pub enum Decision {
 }
 
 /// Decides `request` for `order` (`None`: there is none) at `now`.
-pub fn decide(order: Option<&Order>, request: &Request<'_>, policy: &Policy, now: TimeMs) -> Decision {
+pub fn decide(order: Option<&Order>, request: Request<'_>, policy: &Policy, now: TimeMs) -> Decision {
     if let Some(order) = order
         && let Some(seen) = order.seen.iter().find(|seen| seen.command_id == request.command_id.to_be_bytes())
     {
@@ -47,11 +47,11 @@ pub fn decide(order: Option<&Order>, request: &Request<'_>, policy: &Policy, now
     }
 }
 
-fn events(order: Option<&Order>, request: &Request<'_>, policy: &Policy, now: TimeMs) -> Result<Vec<Event>, Rejection> {
+fn events(order: Option<&Order>, request: Request<'_>, policy: &Policy, now: TimeMs) -> Result<Vec<Event>, Rejection> {
     let Some(action) = request.command.action() else {
         return create(order, request, policy);
     };
-    let order = order.filter(|order| owns(order, request)).ok_or(Rejection::UnknownOrder)?;
+    let order = order.filter(|order| owns(order, &request)).ok_or(Rejection::UnknownOrder)?;
     if let Some(expected) = request.expected_version
         && expected != order.version
     {
@@ -59,7 +59,7 @@ fn events(order: Option<&Order>, request: &Request<'_>, policy: &Policy, now: Ti
     }
     same_world(order, action, request.role)?;
     permit(order, action, request.role)?;
-    carry_out(order, request, policy, now)
+    carry_out(order, request.command, (request.role, request.name), policy, now)
 }
 
 /// A buyer sees the orders of its own channel, a partner only its own; with a key of its sandbox only those in there.
@@ -100,10 +100,10 @@ fn permit(order: &Order, action: Action, role: Role) -> Result<(), Rejection> {
     }
 }
 
-fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs) -> Result<Vec<Event>, Rejection> {
-    let operator = || request.name.to_owned();
+fn carry_out(order: &Order, command: Command, (role, name): (Role, &str), policy: &Policy, now: TimeMs) -> Result<Vec<Event>, Rejection> {
+    let operator = || name.to_owned();
     let one = |event| Ok(vec![event]);
-    match request.command.clone() {
+    match command {
         Command::CreateOrder { .. } => unreachable!("creating has no action and was handled before"),
         Command::AttachModel { model } => one(Event::ModelAttached { model }),
         Command::SubmitOrder => {
@@ -162,20 +162,20 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         }
         Command::ClaimWork => one(Event::WorkClaimed { operator: operator() }),
         Command::StartWork => {
-            holds(order, request)?;
+            holds(order, (role, name))?;
             one(Event::WorkStarted { operator: operator() })
         }
         Command::CompleteWork => {
-            holds(order, request)?;
+            holds(order, (role, name))?;
             one(Event::WorkCompleted { operator: operator() })
         }
         Command::ReworkOrder { defect } => {
-            holds(order, request)?;
+            holds(order, (role, name))?;
             let defect = required("defect", defect, "say what is wrong with the piece")?;
             one(Event::ReworkOrdered { defect, operator: operator() })
         }
         Command::ReleaseWork { reason } => {
-            holds(order, request)?;
+            holds(order, (role, name))?;
             one(Event::WorkReleased { reason: reasoned(reason)?, operator: operator() })
         }
         Command::PackOrder => one(Event::OrderPacked { operator: operator() }),
@@ -202,9 +202,9 @@ fn carry_out(order: &Order, request: &Request<'_>, policy: &Policy, now: TimeMs)
         Command::CancelOrder { reason } => one(Event::OrderCancelled { reason: reasoned(reason)? }),
         Command::SkipRecords { offsets, reason } => one(Event::RecordsSkipped { offsets, reason: reasoned(reason)? }),
         Command::AdvanceOrder => match next_step(order, now) {
-            Some(command) => carry_out(order, &Request { command: &command, ..request.clone() }, policy, now),
+            Some(command) => carry_out(order, command, (role, name), policy, now),
             None => {
-                let allowed = allowed(order.stage, order.held.is_some(), request.role);
+                let allowed = allowed(order.stage, order.held.is_some(), role);
                 Err(Rejection::NotAllowed { action: Action::Advance, status: order.status(), allowed })
             }
         },
@@ -226,7 +226,7 @@ fn positive(field: &'static str, price: &Money) -> Result<(), Rejection> {
     Err(invalid(field, "must be greater than zero", "give the price for the whole order, for example \"123.40\""))
 }
 
-fn create(order: Option<&Order>, request: &Request<'_>, policy: &Policy) -> Result<Vec<Event>, Rejection> {
+fn create(order: Option<&Order>, request: Request<'_>, policy: &Policy) -> Result<Vec<Event>, Rejection> {
     let Command::CreateOrder { channel, client, reference, customer, item } = request.command else {
         unreachable!("every other command has an action");
     };
@@ -244,10 +244,9 @@ fn create(order: Option<&Order>, request: &Request<'_>, policy: &Policy) -> Resu
     if !by.contains(&request.role) {
         return Err(invalid("channel", "is not the asker's", "create orders through your own surface"));
     }
-    makeable(item, policy)?;
+    makeable(&item, policy)?;
     let sandbox = request.role == Role::Sandbox;
-    let (client, reference, customer) = (client.clone(), reference.clone(), customer.clone());
-    Ok(vec![Event::OrderCreated { channel: *channel, client, reference, customer, item: item.clone(), sandbox }])
+    Ok(vec![Event::OrderCreated { channel, client, reference, customer, item, sandbox }])
 }
 
 fn makeable(item: &Item, policy: &Policy) -> Result<(), Rejection> {
@@ -291,9 +290,9 @@ fn sound(order: &Order, quote: &Quote) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn holds(order: &Order, request: &Request<'_>) -> Result<(), Rejection> {
+fn holds(order: &Order, (role, name): (Role, &str)) -> Result<(), Rejection> {
     match order.holder.as_deref() {
-        Some(holder) if holder != request.name && request.role != Role::Admin => Err(Rejection::NotHolder { holder: holder.to_owned() }),
+        Some(holder) if holder != name && role != Role::Admin => Err(Rejection::NotHolder { holder: holder.to_owned() }),
         _ => Ok(()),
     }
 }

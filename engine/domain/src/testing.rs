@@ -97,8 +97,8 @@ impl Scenario {
     pub fn when_again(mut self, role: Role, command: Command, command_id: u128) -> Self {
         self.next_command = self.next_command.max(command_id) + 1;
         let digest = digest(&command);
-        let request = Request { command_id, digest, role, name: role.as_str(), expected_version: None, command: &command };
-        let decision = decide(self.order.as_ref(), &request, &self.policy, self.now);
+        let request = Request { command_id, digest, role, name: role.as_str(), expected_version: None, command: command.clone() };
+        let decision = decide(self.order.as_ref(), request, &self.policy, self.now);
         if let Decision::Accepted(events) = &decision {
             assert!(!events.is_empty(), "an accepted command has events: {command:?}");
             self.apply(events.clone());

@@ -71,7 +71,10 @@ pub struct Sha256([u8; 32]);
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = |byte: u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        let text = self.0.map(digits);
+        f.write_str(str::from_utf8(text.as_flattened()).map_err(|_| fmt::Error)?)
     }
 }
 

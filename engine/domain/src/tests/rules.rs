@@ -26,8 +26,8 @@ fn a_second_creation_under_the_same_order_id_is_a_reused_key() {
 fn an_order_that_moved_on_is_not_changed_by_an_old_view() {
     let scenario = Scenario::created();
     let command = Command::CancelOrder { reason: "no".into() };
-    let request = Request { command_id: 5, digest: 1, role: Role::Customer, name: "shop", expected_version: Some(9), command: &command };
-    let decision = decide(scenario.order.as_ref(), &request, &scenario.policy, 0);
+    let request = Request { command_id: 5, digest: 1, role: Role::Customer, name: "shop", expected_version: Some(9), command };
+    let decision = decide(scenario.order.as_ref(), request, &scenario.policy, 0);
     assert_eq!(decision, Decision::Rejected(Rejection::Version { expected: 9, actual: 1 }));
 }
 
@@ -96,15 +96,15 @@ fn a_quote_for_another_model_or_with_a_wrong_sum_is_refused() {
 fn two_operators_never_have_one_ring() {
     let mut claimed =
         Scenario::priced().when(Role::Seller, Command::ApproveOrder { reason: None }).when(Role::Operator, Command::ClaimWork);
-    let as_bob = |command: &Command, scenario: &Scenario| {
+    let as_bob = |command: Command, scenario: &Scenario| {
         let request = Request { command_id: 900, digest: 1, role: Role::Operator, name: "bob", expected_version: None, command };
-        decide(scenario.order.as_ref(), &request, &scenario.policy, scenario.now)
+        decide(scenario.order.as_ref(), request, &scenario.policy, scenario.now)
     };
-    assert!(matches!(as_bob(&Command::ClaimWork, &claimed), Decision::Rejected(Rejection::NotAllowed { .. })));
-    let refused = as_bob(&Command::StartWork, &claimed);
+    assert!(matches!(as_bob(Command::ClaimWork, &claimed), Decision::Rejected(Rejection::NotAllowed { .. })));
+    let refused = as_bob(Command::StartWork, &claimed);
     assert_eq!(refused, Decision::Rejected(Rejection::NotHolder { holder: "operator".into() }));
     claimed = claimed.when(Role::Operator, Command::ReleaseWork { reason: "shift ends".into() });
-    assert!(matches!(as_bob(&Command::ClaimWork, &claimed), Decision::Accepted(_)));
+    assert!(matches!(as_bob(Command::ClaimWork, &claimed), Decision::Accepted(_)));
 }
 
 #[test]
@@ -131,8 +131,8 @@ fn what_is_not_made_is_refused_by_field_with_what_is() {
 fn buyers_reach_only_orders_of_their_own() {
     let scenario = Scenario::priced();
     let command = Command::CancelOrder { reason: "not mine".into() };
-    let request = Request { command_id: 1000, digest: 1, role: Role::Partner, name: "acme", expected_version: None, command: &command };
-    let decision = decide(scenario.order.as_ref(), &request, &scenario.policy, scenario.now);
+    let request = Request { command_id: 1000, digest: 1, role: Role::Partner, name: "acme", expected_version: None, command };
+    let decision = decide(scenario.order.as_ref(), request, &scenario.policy, scenario.now);
     assert_eq!(decision, Decision::Rejected(Rejection::UnknownOrder));
 }
 

@@ -16,8 +16,9 @@ fn approved() -> Scenario {
 
 /// What is decided when `role`, under the name of the sandbox's partner, asks this of the order.
 fn asked(order: &Order, role: Role, command: &Command) -> Decision {
-    let request = Request { command_id: 9000, digest: 1, role, name: Role::Sandbox.as_str(), expected_version: None, command };
-    decide(Some(order), &request, &Policy::default(), 5_000_000)
+    let request =
+        Request { command_id: 9000, digest: 1, role, name: Role::Sandbox.as_str(), expected_version: None, command: command.clone() };
+    decide(Some(order), request, &Policy::default(), 5_000_000)
 }
 
 #[test]

@@ -94,7 +94,9 @@ pub(super) fn shortened(mut result: OutcomeResult) -> OutcomeResult {
 }
 
 fn cut(text: &mut String) {
-    if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
+    if text.len() > TEXT_LIMIT
+        && let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT)
+    {
         text.truncate(end);
     }
 }

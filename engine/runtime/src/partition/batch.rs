@@ -2,7 +2,7 @@
 
 use atelier_domain::{Decision, Order, Request, Role, TimeMs, decide as decide_one, on_deadline};
 use atelier_log::{CommandRecord, Transaction};
-use atelier_schemas::{Actor, Command, CommandData, Framed, Topic, Word, order_of_key, partition_of};
+use atelier_schemas::{Actor, Command, CommandData, Framed, Topic, Word, partition_of};
 use uuid::Uuid;
 
 use super::answer::{Outcome, OutcomeResult, PARKED, accepted, invalid, push_outcome, refused, rejected, shortened, unreadable};
@@ -68,7 +68,7 @@ pub(super) fn fire_due(state: &mut PartitionState, now: TimeMs, limit: usize) ->
 
 fn readable(state: &PartitionState, record: &CommandRecord) -> Result<Command, String> {
     let command = Command::decode(&record.payload).map_err(|error| error.to_string())?;
-    if order_of_key(&record.key) != Some(command.order_id) {
+    if record.key != *command.order_id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) {
         return Err("the record's key is not the order id of its command".into());
     }
     if partition_of(&command.order_id, state.settings.partitions) != state.settings.partition {
@@ -208,8 +208,8 @@ fn asked(
     let id = command.order_id;
     let (order, due_before) = state.take(&id)?;
     let request =
-        Request { command_id: command.command_id.as_u128(), digest, role, name: &command.actor.name, expected_version, command: &asked };
-    let decision = decide_one(order.as_deref(), &request, &state.settings.policy, now);
+        Request { command_id: command.command_id.as_u128(), digest, role, name: &command.actor.name, expected_version, command: asked };
+    let decision = decide_one(order.as_deref(), request, &state.settings.policy, now);
     let (order, result) = match decision {
         Decision::Accepted(events) if command.dry_run => {
             let mut would = order.clone();

@@ -170,8 +170,8 @@ impl Model for Lease {
         };
         let id = action.id();
         let digest = digest(&command);
-        let request = Request { command_id: id, digest, role, name, expected_version: None, command: &command };
-        match decide(Some(&state.order), &request, &self.policy, state.now) {
+        let request = Request { command_id: id, digest, role, name, expected_version: None, command };
+        match decide(Some(&state.order), request, &self.policy, state.now) {
             Decision::Rejected(_) => Ok(Next::Same),
             Decision::Repeated(seen) => {
                 let first = state.told.decided.get(&id);
