@@ -168,6 +168,12 @@ pub(super) fn unavailable(what: &str, error: &KafkaError) -> Error {
     Error::Unavailable(format!("{what}: {error}{hint}"))
 }
 
+/// How long to poll for at least `wait`. librdkafka takes whole milliseconds, and rdkafka cuts off what is less than
+/// one: until it has passed it would ask without any pause, which keeps a core busy.
+pub(super) fn whole_ms(wait: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+}
+
 /// Waits for a future on this thread; librdkafka's own threads complete it.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
@@ -190,6 +196,13 @@ pub(super) fn wait<F: Future>(future: F) -> F::Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_poll_never_ends_between_two_milliseconds() {
+        let nanos = Duration::from_nanos;
+        assert_eq!([0, 1, 1_000_000, 49_100_000].map(|wait| whole_ms(nanos(wait)).as_millis()), [0, 1, 1, 50]);
+        assert_eq!(whole_ms(nanos(49_100_000)).subsec_nanos(), 50_000_000);
+    }
 
     #[test]
     fn only_a_connection_that_was_up_can_have_left_a_request_behind() {

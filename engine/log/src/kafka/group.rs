@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::{Config, create};
-use super::context::{Watch, unavailable, watched};
+use super::context::{Watch, unavailable, watched, whole_ms};
 use super::leaving::Leaving;
 use super::name::instance_id;
 use super::native;
@@ -107,14 +107,9 @@ impl Group {
         std::mem::take(&mut self.client.context().changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the group has changed and [`Group::changes`] would say so.
-    pub(super) fn has_changes(&self) -> bool {
-        !self.client.context().changes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
     /// The next command of any partition.
     pub(super) fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
-        self.client.poll(timeout)
+        self.client.poll(whole_ms(timeout))
     }
 
     /// Under which membership to commit; `None` when this worker is not in the group at the moment.

@@ -143,7 +143,7 @@ impl Owner {
     fn take(&mut self, max: usize, timeout: Duration) -> Result<Vec<CommandRecord>, Error> {
         let mut records = Vec::new();
         let mut wait = timeout;
-        while records.len() < max && !self.group.has_changes() {
+        while records.len() < max {
             match self.group.poll(wait) {
                 Some(Ok(message)) => {
                     let (partition, offset) = (message.partition().unsigned_abs(), message.offset().unsigned_abs());
@@ -176,6 +176,7 @@ impl Owner {
                         break;
                     }
                 }
+                // Nothing is there, or the group has changed: a poll that takes that in brings no record.
                 None => break,
             }
             wait = Duration::ZERO;

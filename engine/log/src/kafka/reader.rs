@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::{ANSWER_WITHIN, Config, create};
-use super::context::{Plain, unavailable};
+use super::context::{Plain, unavailable, whole_ms};
 use super::record::record;
 use crate::{Error, Partition, Record};
 
@@ -89,7 +89,7 @@ impl crate::Reader for Reader {
         let mut records = Vec::new();
         let mut wait = timeout;
         while records.len() < max {
-            match self.client.poll(wait) {
+            match self.client.poll(whole_ms(wait)) {
                 Some(Ok(message)) => {
                     let record = record(self.topic, &message);
                     self.positions.insert(record.partition, record.offset + 1);

@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::claims::discard;
 use super::config::{Config, create};
-use super::context::{Watch, unavailable, watched};
+use super::context::{Watch, unavailable, watched, whole_ms};
 use super::leaving::Leaving;
 use super::record::record;
 use crate::{Error, Partition, Record};
@@ -128,7 +128,7 @@ impl crate::Subscription for Subscription {
         let mut records = Vec::new();
         let mut wait = timeout;
         while records.len() < max {
-            let error = match self.client.poll(wait) {
+            let error = match self.client.poll(whole_ms(wait)) {
                 Some(Ok(message)) => {
                     records.push(record(self.config.topic, &message));
                     None
