@@ -1,7 +1,7 @@
 //! The datum of a record, written without looking anything up.
 //!
-//! The types of this crate have their fields and branches in the order of their schemas, and what is optional is a union of
-//! null and one other branch. So what serde tells of a value is all there is to know. serde_avro_fast, which reads what is
+//! The types of this crate have their fields and branches in the order of their schemas, an `int` is an `i32` and a `long` an
+//! `i64`, and what is optional is a union of null and one other branch. So what serde tells of a value is all there is to know. serde_avro_fast, which reads what is
 //! written here, would find each field and branch by its name: two fifths of what an engine does to decide a command. Tests
 //! hold both to the same bytes. Source: Apache Avro 1.12 specification, "Binary Encoding".
 
