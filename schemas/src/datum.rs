@@ -1,9 +1,10 @@
 //! The datum of a record, written without looking anything up.
 //!
 //! The types of this crate have their fields and branches in the order of their schemas, an `int` is an `i32` and a `long` an
-//! `i64`, and what is optional is a union of null and one other branch. So what serde tells of a value is all there is to know. serde_avro_fast, which reads what is
-//! written here, would find each field and branch by its name: two fifths of what an engine does to decide a command. Tests
-//! hold both to the same bytes. Source: Apache Avro 1.12 specification, "Binary Encoding".
+//! `i64`, and what is optional is a union of null and one other branch. So what serde tells of a value is all there is to know.
+//! serde_avro_fast, which reads what is written here, would find each field and branch by its name: two fifths of what an
+//! engine does to decide a command. Tests hold both to the same bytes. Source: Apache Avro 1.12 specification, "Binary
+//! Encoding".
 
 use serde::de::value::Error;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, SerializeStructVariant, Serializer};
