@@ -167,7 +167,7 @@ impl Codec {
 
 fn split(bytes: &[u8]) -> Result<([u8; 8], &[u8]), Unreadable> {
     match bytes {
-        [0xC3, 0x01, rest @ ..] if rest.len() >= 8 => {
+        [first, second, rest @ ..] if [*first, *second] == FRAME && rest.len() >= 8 => {
             let (fingerprint, datum) = rest.split_at(8);
             Ok((fingerprint.try_into().expect("eight bytes"), datum))
         }

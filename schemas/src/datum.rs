@@ -42,6 +42,14 @@ fn no_place(what: &str) -> Error {
     Error::custom(format_args!("no schema has a place for {what}"))
 }
 
+macro_rules! no_place_for {
+    ($($method:ident($type:ty))+) => {$(
+        fn $method(self, _: $type) -> Result<(), Error> {
+            Err(no_place(stringify!($type)))
+        }
+    )+};
+}
+
 impl Serializer for &mut Datum {
     type Ok = ();
     type Error = Error;
@@ -110,41 +118,8 @@ impl Serializer for &mut Datum {
         value.serialize(self)
     }
 
-    fn serialize_i8(self, _: i8) -> Result<(), Error> {
-        Err(no_place("an i8"))
-    }
-
-    fn serialize_i16(self, _: i16) -> Result<(), Error> {
-        Err(no_place("an i16"))
-    }
-
-    fn serialize_u8(self, _: u8) -> Result<(), Error> {
-        Err(no_place("a u8"))
-    }
-
-    fn serialize_u16(self, _: u16) -> Result<(), Error> {
-        Err(no_place("a u16"))
-    }
-
-    fn serialize_u32(self, _: u32) -> Result<(), Error> {
-        Err(no_place("a u32"))
-    }
-
-    fn serialize_u64(self, _: u64) -> Result<(), Error> {
-        Err(no_place("a u64"))
-    }
-
-    fn serialize_f32(self, _: f32) -> Result<(), Error> {
-        Err(no_place("an f32"))
-    }
-
-    fn serialize_char(self, _: char) -> Result<(), Error> {
-        Err(no_place("a char"))
-    }
-
-    fn serialize_bytes(self, _: &[u8]) -> Result<(), Error> {
-        Err(no_place("bytes"))
-    }
+    no_place_for! { serialize_i8(i8) serialize_i16(i16) serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64) }
+    no_place_for! { serialize_f32(f32) serialize_char(char) serialize_bytes(&[u8]) }
 
     fn serialize_unit(self) -> Result<(), Error> {
         Err(no_place("a unit"))
@@ -179,31 +154,23 @@ impl Serializer for &mut Datum {
     }
 }
 
-impl SerializeStruct for &mut Datum {
-    type Ok = ();
-    type Error = Error;
+macro_rules! fields_in_order {
+    ($($of:ident)+) => {$(
+        impl $of for &mut Datum {
+            type Ok = ();
+            type Error = Error;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), Error> {
-        value.serialize(&mut **self)
-    }
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), Error> {
+                value.serialize(&mut **self)
+            }
 
-    fn end(self) -> Result<(), Error> {
-        Ok(())
-    }
+            fn end(self) -> Result<(), Error> {
+                Ok(())
+            }
+        }
+    )+};
 }
-
-impl SerializeStructVariant for &mut Datum {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), Error> {
-        value.serialize(&mut **self)
-    }
-
-    fn end(self) -> Result<(), Error> {
-        Ok(())
-    }
-}
+fields_in_order! { SerializeStruct SerializeStructVariant }
 
 impl SerializeSeq for &mut Datum {
     type Ok = ();

@@ -168,8 +168,8 @@ pub(super) fn unavailable(what: &str, error: &KafkaError) -> Error {
     Error::Unavailable(format!("{what}: {error}{hint}"))
 }
 
-/// How long to poll for at least `wait`. librdkafka takes whole milliseconds, and rdkafka cuts off what is less than
-/// one: until it has passed it would ask without any pause, which keeps a core busy.
+/// `wait`, rounded up. librdkafka takes whole milliseconds, and rdkafka cuts off what is less than one: until that has
+/// passed it would ask without any pause, which keeps a core busy.
 pub(super) fn whole_ms(wait: Duration) -> Duration {
     Duration::from_millis(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
