@@ -1,13 +1,13 @@
 //! How an event changes a partner's order.
 
-use atelier_schemas::Event;
+use atelier_schemas::{Event, EventData};
 use atelier_store::{Row, Table, Value};
 use uuid::Uuid;
 
 use super::row::{ORDERS, OrderRow};
 use crate::runner::{EventModel, New, Place};
-use crate::show::StoredPrice;
-use crate::{Error, Model, SANDBOX, account};
+use crate::show::{StoredPrice, json_strings};
+use crate::{Error, ItemView, Model, SANDBOX, account};
 
 /// The read model.
 pub(crate) struct Partner;
@@ -51,6 +51,8 @@ impl EventModel for Partner {
             status: String::new(),
             stage: String::new(),
             held: false,
+            attention: String::new(),
+            item: ItemView::of(new.item),
             price: None,
             created_at: new.time,
             updated_at: new.time,
@@ -60,15 +62,20 @@ impl EventModel for Partner {
     fn evolve(row: &mut OrderRow, event: &Event, _: Place, (): &mut ()) {
         let mut price = row.price.clone();
         StoredPrice::follow(&mut price, &event.data);
-        if (&row.status, row.held, &row.price) != (&event.after.status, event.after.held, &price) {
+        let amended = matches!(event.data, EventData::OrderAmended { .. });
+        if amended || (&row.status, row.held, &row.price) != (&event.after.status, event.after.held, &price) {
             row.previous_version = row.seen_version;
             row.seen_version = event.version;
+        }
+        if let EventData::OrderAmended { item: Some(item), .. } = &event.data {
+            row.item = ItemView::of(item);
         }
         row.price = price;
         row.version = event.version;
         row.status.clone_from(&event.after.status);
         row.stage.clone_from(&event.after.stage);
         row.held = event.after.held;
+        row.attention = json_strings(&event.after.attention);
         row.updated_at = event.time;
     }
 }

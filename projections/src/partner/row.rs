@@ -4,15 +4,15 @@ use atelier_store::{Columns, Conflict, Row, Table, Value};
 use uuid::Uuid;
 
 use crate::account::role_of;
-use crate::show::{StoredPrice, rfc3339};
-use crate::{Error, PartnerOrder};
+use crate::show::{StoredPrice, rfc3339, strings};
+use crate::{Error, ItemView, PartnerOrder};
 
 #[rustfmt::skip]
 pub(super) static ORDERS: Table = Table::new(
     "partner_orders",
     &[
-        "order_id", "partner", "reference", "version", "seen_version", "previous_version", "status", "stage", "held", "price_minor",
-        "price_currency", "price_lines", "created_at", "updated_at",
+        "order_id", "partner", "reference", "version", "seen_version", "previous_version", "status", "stage", "held", "attention",
+        "material", "quantity", "finish", "price_minor", "price_currency", "price_lines", "created_at", "updated_at",
     ],
     1,
     Conflict::Replace,
@@ -29,6 +29,9 @@ pub(crate) struct OrderRow {
     pub(super) status: String,
     pub(super) stage: String,
     pub(super) held: bool,
+    /// JSON.
+    pub(super) attention: String,
+    pub(super) item: ItemView,
     pub(super) price: Option<StoredPrice>,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
@@ -47,6 +50,8 @@ impl OrderRow {
             status: columns.text()?,
             stage: columns.text()?,
             held: columns.flag()?,
+            attention: columns.text()?,
+            item: ItemView { material: columns.text()?, quantity: columns.int()?, finish: columns.text()? },
             price: StoredPrice::read(&mut columns)?,
             created_at: columns.int()?,
             updated_at: columns.int()?,
@@ -64,6 +69,10 @@ impl OrderRow {
             self.status.as_str().into(),
             self.stage.as_str().into(),
             self.held.into(),
+            self.attention.as_str().into(),
+            self.item.material.as_str().into(),
+            self.item.quantity.into(),
+            self.item.finish.as_str().into(),
         ];
         values.extend(StoredPrice::write(self.price.as_ref()));
         values.extend([self.created_at.into(), self.updated_at.into()]);
@@ -78,8 +87,10 @@ impl OrderRow {
             status: self.status,
             version: self.version,
             previous_version: self.previous_version,
-            price: self.price.as_ref().map(StoredPrice::view),
             held: self.held,
+            attention: strings(&self.attention),
+            item: self.item,
+            price: self.price.as_ref().map(StoredPrice::view),
             created_at: rfc3339(self.created_at),
             updated_at: rfc3339(self.updated_at),
             allowed,

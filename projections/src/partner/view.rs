@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::Price;
+use crate::{ItemView, Price};
 
 /// An order of one partner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -18,13 +18,17 @@ pub struct PartnerOrder {
     pub status: String,
     /// 1, 2, 3 …
     pub version: i64,
-    /// Version at which the partner last saw something else: another status, price or hold; 0 when it
-    /// never did.
+    /// Version of the change before the last one in the feed: another status, price or hold, or an amendment; 0 when
+    /// there was one only.
     pub previous_version: i64,
-    /// Once calculated.
-    pub price: Option<Price>,
     /// On hold.
     pub held: bool,
+    /// What needs a person at the works, oldest first.
+    pub attention: Vec<String>,
+    /// What is made.
+    pub item: ItemView,
+    /// Once calculated.
+    pub price: Option<Price>,
     /// RFC 3339.
     pub created_at: String,
     /// RFC 3339.

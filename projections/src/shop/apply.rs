@@ -49,7 +49,7 @@ impl EventModel for Shop {
             held: false,
             hold_reason: None,
             attention: String::new(),
-            item: ItemView { material: new.item.material.clone(), quantity: new.item.quantity.into(), finish: new.item.finish.clone() },
+            item: ItemView::of(new.item),
             channel: new.channel.to_owned(),
             client: new.client.to_owned(),
             reference: new.reference.map(ToOwned::to_owned),
@@ -77,7 +77,7 @@ impl EventModel for Shop {
             }
             EventData::OrderAmended { item, model } => {
                 if let Some(item) = item {
-                    row.item = ItemView { material: item.material.clone(), quantity: item.quantity.into(), finish: item.finish.clone() };
+                    row.item = ItemView::of(item);
                 }
                 if let Some(model) = model {
                     row.model =

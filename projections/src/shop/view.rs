@@ -1,5 +1,6 @@
 //! What a buyer reads of an order.
 
+use atelier_schemas::Item;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -80,6 +81,12 @@ pub struct ItemView {
     pub quantity: i64,
     /// `polished`, `matte` or `raw`.
     pub finish: String,
+}
+
+impl ItemView {
+    pub(crate) fn of(item: &Item) -> Self {
+        Self { material: item.material.clone(), quantity: item.quantity.into(), finish: item.finish.clone() }
+    }
 }
 
 /// The file an order is made after.

@@ -28,6 +28,7 @@ const SCHEMA: Schema = Schema {
         ("gaps/2", include_str!("../gaps/migration-2.sql")),
         ("outcomes/2", include_str!("../outcomes/migration-2.sql")),
         ("gaps/3", include_str!("../gaps/migration-3.sql")),
+        ("partner/3", include_str!("../partner/migration-3.sql")),
     ],
     durability: Durability::Rebuilt,
 };

@@ -7,7 +7,7 @@ use atelier_domain::Stage;
 use atelier_log::memory::Memory;
 use atelier_projections::feed::{Given, Seen};
 use atelier_projections::{FeedCursor, FeedEntry, Queries};
-use atelier_schemas::EventData;
+use atelier_schemas::{EventData, Item};
 use uuid::Uuid;
 
 use crate::bed::{Bed, run, settle};
@@ -116,21 +116,26 @@ async fn heartbeats_are_not_shown_and_an_amendment_is() {
     append_all(&log, &to_the_works(0, &mut order)[..7]).await;
     let before = order.version;
     order.version = 7;
+    let item = Item { material: "gold-585".into(), quantity: 1, finish: "matte".into() };
     let mut life = vec![
         order.then(
             Stage::PricingRunning,
             EventData::PricingProgressed { attempt: 1, worker: "w".into(), progress_percent: 5, lease_until: 9 },
         ),
-        order.then(Stage::PricingRunning, EventData::OrderAmended { item: None, model: None }),
+        order.then(Stage::PricingRunning, EventData::OrderAmended { item: Some(item.clone()), model: None }),
     ];
     life.push(order.then(Stage::PricingRequested, EventData::PricingRequested { attempt: 2, cause: "amended".into() }));
     assert!(before >= 7);
     append_all(&log, &life).await;
     settle(&runner, &log).await;
-    let types: Vec<String> =
-        all(&store.queries(), "partner-0", &mut FeedCursor::default(), 100).await.into_iter().map(|entry| entry.event_type).collect();
-    assert_eq!(types.last().map(String::as_str), Some("order.amended"), "{types:?}");
-    assert_eq!(types.iter().filter(|kind| *kind == "order.amended").count(), 1);
+    let entries = all(&store.queries(), "partner-0", &mut FeedCursor::default(), 100).await;
+    let types: Vec<&str> = entries.iter().map(|entry| entry.event_type.as_str()).collect();
+    assert_eq!(types.last(), Some(&"order.amended"), "{types:?}");
+    assert_eq!(types.iter().filter(|kind| **kind == "order.amended").count(), 1);
+    // The order as read is the one the feed tells of.
+    let read = store.queries().partner_order("partner-0", order.id).await.unwrap().expect("its order");
+    assert_eq!((read.item.material, read.item.quantity, read.item.finish), (item.material, item.quantity.into(), item.finish));
+    assert_eq!(Some(read.previous_version), entries.last().map(|entry| entry.previous_version));
     runner.drain().await;
 }
 

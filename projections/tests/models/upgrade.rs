@@ -11,7 +11,7 @@ use atelier_store::{Durability, Schema};
 use crate::bed::{Bed, assert_same, run_through};
 use crate::script::{append_all, many};
 
-/// As it was before the feed had positions and the ledger knew of silent engines.
+/// As it was before the feed had positions, the ledger knew of silent engines, and partners' orders said what is made.
 const BEFORE: Schema = Schema {
     name: "projection",
     migrations: &[
@@ -29,7 +29,7 @@ const BEFORE: Schema = Schema {
 };
 
 /// Two partitions of a feed, of which the first entry is the first record of its partition; a ledger with an order, a gap
-/// of it, and an order set aside.
+/// of it, and an order set aside; an order of a partner.
 const ROWS: &str = "
     INSERT INTO feed_entries
         (log_partition, log_offset, partner, event_id, order_id, type, status, held, version, previous_version, sequence, at)
@@ -50,11 +50,13 @@ const ROWS: &str = "
     VALUES
         ('00000000-0000-4000-8000-000000000004', 'aaaaaaaa-0000-4000-8000-000000000000', 'waiting_for_buyer', 2, 'partner', 'INITIATED',
             'draft', 1, 1000, 2000, 0, 'OrderHeld', 2, 1002, 2000);
+    INSERT INTO partner_orders (order_id, partner, version, seen_version, previous_version, status, stage, held, created_at, updated_at)
+    VALUES ('aaaaaaaa-0000-4000-8000-000000000000', 'acme', 2, 2, 1, 'INITIATED', 'draft', 1, 1000, 1002);
     INSERT INTO parked (record_key, model, log_partition, log_offset, reason, parked_at, skipped)
     VALUES ('cccccccc-0000-4000-8000-000000000000', 'gaps', 0, 2, 'no Avro frame', 1003, 0)";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_feed_is_told_to_its_first_entry_and_the_ledger_comes_back_from_the_log() {
+async fn the_feed_is_told_to_its_first_entry_and_the_ledger_and_partners_orders_come_back_from_the_log() {
     for bed in Bed::both() {
         let log = Memory::new(2);
         append_all(&log, &many(60)).await;
@@ -62,8 +64,8 @@ async fn the_feed_is_told_to_its_first_entry_and_the_ledger_comes_back_from_the_
         bed.sql(ROWS).await;
         for partition in 0..log.partitions() {
             let end = log.end(Topic::Events, partition).unwrap();
-            // The feed is as far as the log; the ledger was, too.
-            for model in ["feed", "gaps"] {
+            // The feed is as far as the log; the others were, too.
+            for model in ["feed", "gaps", "partner"] {
                 bed.sql(&format!("INSERT INTO offsets (model, log_partition, next) VALUES ('{model}', {partition}, {end})")).await;
             }
         }
@@ -78,8 +80,8 @@ async fn the_feed_is_told_to_its_first_entry_and_the_ledger_comes_back_from_the_
         let anew = Bed::sqlite();
         run_through(&anew.store().await, &log).await;
         let mut wanted = anew.dump().await;
-        wanted.retain(|table, _| table.starts_with("gap") || *table == "parked" || *table == "offsets");
-        assert!(wanted["gaps"].len() > 5 && wanted["gap_partitions"].len() == 2, "{wanted:?}");
+        wanted.retain(|table, _| table.starts_with("gap") || ["partner_orders", "parked", "offsets"].contains(table));
+        assert!(wanted["gaps"].len() > 5 && wanted["partner_orders"].len() == 20 && wanted["gap_partitions"].len() == 2, "{wanted:?}");
         assert_same(&bed.dump().await, &wanted, bed.name);
     }
 }

@@ -7,7 +7,7 @@ use atelier_schemas::EventData;
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, run, settle};
-use crate::script::{Order, append_all, id, to_the_customer, to_the_works};
+use crate::script::{Order, append, append_all, id, to_the_customer, to_the_works};
 
 fn json_of(value: impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap()
@@ -68,7 +68,8 @@ async fn an_order_reads_as_the_contract_says() {
             json_of(partner),
             json!({
                 "order_id": order.id, "reference": "Ref-0003", "status": "MANUFACTURING_APPROVED", "version": 12, "previous_version": 11,
-                "price": price, "held": false, "created_at": "2023-11-14T22:14:23.000Z", "updated_at": "2023-11-14T22:25:23.000Z", "allowed": [],
+                "held": false, "attention": [], "item": {"material": "silver-925", "quantity": 2, "finish": "polished"}, "price": price,
+                "created_at": "2023-11-14T22:14:23.000Z", "updated_at": "2023-11-14T22:25:23.000Z", "allowed": [],
             })
         );
         runner.drain().await;
@@ -168,6 +169,29 @@ async fn a_very_long_timeline_tells_what_is_newest() {
         let versions: Vec<i64> = store.queries().timeline(order.id).await.unwrap().iter().map(|line| line.version).collect();
         let last = life.last().unwrap().version;
         assert_eq!(versions, (last - 999..=last).collect::<Vec<_>>(), "{}", bed.name);
+        runner.drain().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_sees_what_is_made_and_what_needs_a_person() {
+    for bed in Bed::both() {
+        let log = Memory::new(1);
+        let store = bed.store().await;
+        let runner = run(&store, &log);
+        let mut order = Order::new(3);
+        append_all(&log, &to_the_works(3, &mut order)).await;
+        let missed =
+            || EventData::DeadlineMissed { stage: "work_available".into(), due: 0, policy: "1".into(), action: "attention".into() };
+        append(&log, &order.also(missed())).await;
+        settle(&runner, &log).await;
+        let read = store.queries().partner_order("partner-1", order.id).await.unwrap().expect("its order");
+        assert_eq!(read.attention, ["overdue"], "{}", bed.name);
+        assert_eq!((read.item.material.as_str(), read.item.quantity, read.item.finish.as_str()), ("silver-925", 2, "polished"));
+        append(&log, &order.then(Stage::WorkClaimed, EventData::WorkClaimed { operator: "vera".into() })).await;
+        settle(&runner, &log).await;
+        let read = store.queries().partner_order("partner-1", order.id).await.unwrap().expect("its order");
+        assert_eq!(read.attention, Vec::<String>::new(), "{}", bed.name);
         runner.drain().await;
     }
 }

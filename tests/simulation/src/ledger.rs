@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atelier_domain::Stage;
-use atelier_schemas::{After, Event, EventData, TimeMs};
+use atelier_schemas::{After, Event, EventData, Item, TimeMs};
 use uuid::Uuid;
 
 use crate::failure::{Failure, hold};
@@ -23,6 +23,7 @@ pub(crate) struct Entry {
     /// Who works on it.
     pub(crate) operator: Option<String>,
     pub(crate) channel: String,
+    pub(crate) item: Item,
     pub(crate) price_minor: Option<i64>,
     /// Prices up to this one were approved beforehand.
     approved_to_minor: Option<i64>,
@@ -49,10 +50,10 @@ impl Ledger {
         hold("versions 1, 2, 3 …", event.version == known + 1, || {
             format!("{name}: {} has version {} and follows version {known}", event.type_name, event.version)
         })?;
-        if let EventData::OrderCreated { channel, sandbox, .. } = &event.data {
+        if let EventData::OrderCreated { channel, item, sandbox, .. } = &event.data {
             let channel = if *sandbox { SANDBOX } else { channel };
             hold("legal history", known == 0, || format!("{name} is created again as version {}", event.version))?;
-            self.orders.insert(event.order_id, Entry::new(channel, event.after.clone()));
+            self.orders.insert(event.order_id, Entry::new(channel, item, event.after.clone()));
         }
         let Some(entry) = self.orders.get_mut(&event.order_id) else {
             return Err(Failure::new("legal history", format!("{name} begins with {}", event.type_name)));
@@ -70,7 +71,7 @@ impl Ledger {
 }
 
 impl Entry {
-    fn new(channel: &str, after: After) -> Self {
+    fn new(channel: &str, item: &Item, after: After) -> Self {
         Self {
             version: 0,
             stage: Stage::Draft,
@@ -79,6 +80,7 @@ impl Entry {
             lease: None,
             operator: None,
             channel: channel.to_owned(),
+            item: item.clone(),
             price_minor: None,
             approved_to_minor: None,
             after,
@@ -227,7 +229,10 @@ impl Entry {
             EventData::PricingRequested { attempt, .. } => (self.attempt, self.lease) = (*attempt, None),
             EventData::PricingAccepted { worker, .. } => self.lease = Some(worker.clone()),
             EventData::PriceCalculated { quote, .. } => (self.price_minor, self.lease) = (Some(quote.price.minor), None),
-            EventData::OrderAmended { .. } => self.price_minor = None,
+            EventData::OrderAmended { item, .. } => {
+                self.price_minor = None;
+                self.item = item.as_ref().unwrap_or(&self.item).clone();
+            }
             EventData::TermsAgreed { approve_up_to } => self.approved_to_minor = Some(approve_up_to.minor),
             EventData::OrderQuoted { price, .. } => (self.price_minor, self.lease) = (Some(price.minor), None),
             EventData::PricingFailed { .. } | EventData::PricingExpired { .. } => self.lease = None,

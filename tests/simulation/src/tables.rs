@@ -23,12 +23,11 @@ pub(crate) fn check(database: &Connection, watch: &Watch, log: &Memory) -> Resul
     let parked: i64 = one(database, "SELECT COUNT(*) FROM parked")?;
     hold(EQUAL, parked == 0, || format!("{parked} orders are parked"))?;
     let all = |_: &Entry| true;
-    let with_attention = "SELECT order_id, version, status, stage, held, price_minor, due_at, attention FROM";
-    orders(database, watch, &format!("{with_attention} shop_orders"), all)?;
-    orders(database, watch, &format!("{with_attention} crm_orders"), all)?;
-    orders(database, watch, "SELECT order_id, version, status, stage, held FROM queue_items", all)?;
     let partners = |entry: &Entry| matches!(entry.channel.as_str(), "partner" | SANDBOX);
-    orders(database, watch, "SELECT order_id, version, status, stage, held, price_minor FROM partner_orders", partners)?;
+    orders(database, watch, "shop_orders", "price_minor, due_at, attention, material, quantity, finish", all)?;
+    orders(database, watch, "crm_orders", "price_minor, due_at, attention", all)?;
+    orders(database, watch, "queue_items", "material, quantity, finish", all)?;
+    orders(database, watch, "partner_orders", "price_minor, attention, material, quantity, finish", partners)?;
     queue(database, watch)?;
     counts(database, watch)?;
     timeline(database, watch)?;
@@ -47,10 +46,11 @@ fn positions(database: &Connection, log: &Memory) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every order of the ledger has its row, and no other has one. Columns after the fifth are compared where asked for.
-fn orders(database: &Connection, watch: &Watch, sql: &str, belongs: impl Fn(&Entry) -> bool) -> Result<(), Failure> {
-    let table = sql.rsplit(' ').next().unwrap_or_default();
-    let rows = rows(database, sql, |row| {
+/// Every order of the ledger has its row, and no other has one; what is compared of it are the columns that all models
+/// have, and `more`.
+fn orders(database: &Connection, watch: &Watch, table: &str, more: &str, belongs: impl Fn(&Entry) -> bool) -> Result<(), Failure> {
+    let columns = format!("version, status, stage, held, {more}");
+    let rows = rows(database, &format!("SELECT order_id, {columns} FROM {table}"), |row| {
         let mut shown = Vec::new();
         for column in 1..row.as_ref().column_count() {
             shown.push(shown_cell(row, column)?);
@@ -59,22 +59,30 @@ fn orders(database: &Connection, watch: &Watch, sql: &str, belongs: impl Fn(&Ent
     })?;
     let mut found: BTreeMap<String, Vec<String>> = rows.into_iter().collect();
     for (id, entry) in watch.ledger.orders.iter().filter(|(_, entry)| belongs(entry)) {
-        let after = &entry.after;
-        let null = |number: Option<i64>| number.map_or_else(|| "null".to_owned(), |number| number.to_string());
-        let wanted = [
-            entry.version.to_string(),
-            after.status.clone(),
-            after.stage.clone(),
-            i64::from(after.held).to_string(),
-            null(entry.price_minor),
-            null(after.due),
-            serde_json::to_string(&after.attention).expect("strings become JSON"),
-        ];
+        let wanted: Vec<String> = columns.split(", ").map(|column| cell(entry, column)).collect();
         let row = found.remove(&id.to_string());
-        let same = row.as_ref().is_some_and(|row| row.iter().zip(&wanted).all(|(cell, wanted)| cell == wanted));
-        hold(EQUAL, same, || format!("{table}: order {id} has {row:?} instead of {wanted:?}"))?;
+        hold(EQUAL, row.as_ref() == Some(&wanted), || format!("{table}: order {id} has {row:?} instead of {wanted:?} ({columns})"))?;
     }
     hold(EQUAL, found.is_empty(), || format!("{table}: rows of no order: {:?}", found.keys()))
+}
+
+/// What a column is to say of an order.
+fn cell(entry: &Entry, column: &str) -> String {
+    let Entry { after, item, .. } = entry;
+    let null = |number: Option<i64>| number.map_or_else(|| "null".to_owned(), |number| number.to_string());
+    match column {
+        "version" => entry.version.to_string(),
+        "status" => after.status.clone(),
+        "stage" => after.stage.clone(),
+        "held" => i64::from(after.held).to_string(),
+        "price_minor" => null(entry.price_minor),
+        "due_at" => null(after.due),
+        "attention" => serde_json::to_string(&after.attention).expect("strings become JSON"),
+        "material" => item.material.clone(),
+        "quantity" => item.quantity.to_string(),
+        "finish" => item.finish.clone(),
+        other => unreachable!("nothing is known of a column {other}"),
+    }
 }
 
 /// What is offered to operators is nobody's sandbox, as the events have it: the table's own mark is what keeps it apart.
