@@ -1,9 +1,12 @@
 //! When everything moves again: orders of one's own through HTTP, one in every partition, each as far as its price.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use atelier_http::order_id_of;
 use atelier_schemas::partition_of;
+use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,6 +16,8 @@ use uuid::Uuid;
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// Between two tries of what was not accepted, and two looks at an order.
 const AGAIN: Duration = Duration::from_millis(100);
+/// Whose orders they are: with a key, the order's id.
+const CLIENT: &str = "shop";
 
 /// A command that was acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,8 +37,9 @@ pub struct Prober {
     partitions: u32,
     /// Names this run; every key starts with it.
     run: String,
-    placed: u64,
-    acks: Vec<Ack>,
+    /// Keys used or passed over.
+    keys: u64,
+    acks: Mutex<Vec<Ack>>,
 }
 
 impl Prober {
@@ -44,12 +50,12 @@ impl Prober {
     pub fn new(url: impl Into<String>, partitions: u32, run: impl Into<String>) -> reqwest::Result<Self> {
         // A gateway that was killed leaves connections that only look alive.
         let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build()?;
-        Ok(Self { client, url: url.into(), partitions, run: run.into(), placed: 0, acks: Vec::new() })
+        Ok(Self { client, url: url.into(), partitions, run: run.into(), keys: 0, acks: Mutex::default() })
     }
 
     /// What was acknowledged since the last call.
     pub fn take_acks(&mut self) -> Vec<Ack> {
-        std::mem::take(&mut self.acks)
+        std::mem::take(self.acks.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Places an order in every partition and follows each to its price: gateway, engine, pricing and read models
@@ -59,31 +65,39 @@ impl Prober {
     /// What was waited for in vain, `limit` after `since`.
     pub async fn all_moves(&mut self, since: Instant, limit: Duration) -> Result<Duration, String> {
         let deadline = since + limit;
-        let mut orders = Vec::new();
-        let mut covered = BTreeSet::new();
-        while covered.len() < self.partitions as usize {
-            let id = self.place(deadline).await?;
-            if covered.insert(partition_of(&id, self.partitions)) {
-                self.submit(id, deadline).await?;
-                orders.push(id);
-            } else {
-                self.cancel(id, deadline).await?;
-            }
-        }
+        let keys = self.keys();
+        let this = &*self;
+        let submitted = keys.iter().map(|key| async move {
+            let id = this.place(key, deadline).await?;
+            this.submit(id, deadline).await.map(|()| id)
+        });
+        let orders = all(submitted).await?;
         for id in &orders {
             self.until_priced(*id, deadline).await?;
         }
         let took = since.elapsed();
-        for id in orders {
-            self.cancel(id, deadline + ANSWER_WITHIN).await?;
-        }
+        all(orders.iter().map(|id| self.cancel(*id, deadline + ANSWER_WITHIN))).await?;
         Ok(took)
+    }
+
+    /// A key for every partition: which one an order goes to follows from its key.
+    fn keys(&mut self) -> Vec<String> {
+        let mut keys = BTreeMap::new();
+        while keys.len() < self.partitions as usize {
+            let key = self.next_key();
+            keys.entry(partition_of(&order_id_of(CLIENT, &key), self.partitions)).or_insert(key);
+        }
+        keys.into_values().collect()
+    }
+
+    fn next_key(&mut self) -> String {
+        self.keys += 1;
+        format!("{}-{}", self.run, self.keys)
     }
 
     /// One new order, not accepted where nothing can be: status of the one answer that it gets, 0 for none.
     pub async fn try_to_place(&mut self) -> u16 {
-        self.placed += 1;
-        let key = format!("{}-{}", self.run, self.placed);
+        let key = self.next_key();
         match self.once(&Method::POST, "/shop/v1/orders", &key, &order()).await {
             Ok((status, answer)) => {
                 if status.is_success() {
@@ -95,20 +109,22 @@ impl Prober {
         }
     }
 
-    async fn place(&mut self, deadline: Instant) -> Result<Uuid, String> {
-        self.placed += 1;
-        let key = format!("{}-{}", self.run, self.placed);
-        let created = self.command("/shop/v1/orders", &key, &order(), deadline).await?;
-        created["order_id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| format!("no order id in {created}"))
+    async fn place(&self, key: &str, deadline: Instant) -> Result<Uuid, String> {
+        let created = self.command("/shop/v1/orders", key, &order(), deadline).await?;
+        let id = order_id_of(CLIENT, key);
+        if created["order_id"] != id.to_string() {
+            return Err(format!("an order under the key {key} is to be {id}, and is {created}"));
+        }
+        Ok(id)
     }
 
-    async fn submit(&mut self, id: Uuid, deadline: Instant) -> Result<(), String> {
+    async fn submit(&self, id: Uuid, deadline: Instant) -> Result<(), String> {
         let ring = json!({"inner_diameter_mm": 17.0, "width_mm": 4.0, "thickness_mm": 1.8, "profile": "flat"});
         self.command(&format!("/shop/v1/orders/{id}/model/ring"), &format!("{id}-model"), &ring, deadline).await?;
         self.command(&format!("/shop/v1/orders/{id}/submit"), &format!("{id}-submit"), &json!({}), deadline).await.map(drop)
     }
 
-    async fn cancel(&mut self, id: Uuid, deadline: Instant) -> Result<(), String> {
+    async fn cancel(&self, id: Uuid, deadline: Instant) -> Result<(), String> {
         let why = json!({"reason": "only asking"});
         self.command(&format!("/shop/v1/orders/{id}/cancel"), &format!("{id}-cancel"), &why, deadline).await.map(drop)
     }
@@ -129,7 +145,7 @@ impl Prober {
     }
 
     /// The same command until it is decided.
-    async fn command(&mut self, path: &str, key: &str, body: &Value, deadline: Instant) -> Result<Value, String> {
+    async fn command(&self, path: &str, key: &str, body: &Value, deadline: Instant) -> Result<Value, String> {
         loop {
             let last = match self.once(&Method::POST, path, key, body).await {
                 Ok((StatusCode::ACCEPTED | StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, answer)) => answer.to_string(),
@@ -158,13 +174,22 @@ impl Prober {
         Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
     }
 
-    fn note(&mut self, answer: &Value) {
+    fn note(&self, answer: &Value) {
         if let (Some(order_id), Some(version), Some(status)) =
             (answer["order_id"].as_str(), answer["version"].as_i64(), answer["status"].as_str())
         {
-            self.acks.push(Ack { order_id: order_id.into(), version, status: status.into() });
+            self.acks.lock().unwrap_or_else(PoisonError::into_inner).push(Ack {
+                order_id: order_id.into(),
+                version,
+                status: status.into(),
+            });
         }
     }
+}
+
+/// All of them, each to its end also where another fails: what it was told meanwhile counts.
+async fn all<T>(tasks: impl Iterator<Item = impl Future<Output = Result<T, String>>>) -> Result<Vec<T>, String> {
+    join_all(tasks).await.into_iter().collect()
 }
 
 fn order() -> Value {
