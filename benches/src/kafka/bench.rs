@@ -28,7 +28,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn start() -> Self {
-        Self { kafka: atelier_support::Kafka::start(), logs: AtomicU32::new(0) }
+        Self { kafka: atelier_support::Kafka::measured(), logs: AtomicU32::new(0) }
     }
 
     pub(crate) fn brokers(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::node::Node;
+use super::node::{Jvm, Node};
 use crate::scratch::free_port;
 
 /// Three of them and the rest of a test share a machine.
@@ -43,7 +43,7 @@ impl Cluster {
     /// When Java or the jars are missing (`tests/support/install` gets them), or one does not come up.
     pub fn start(real: [Ports; 3], seen: [Ports; 3]) -> Self {
         let nodes: Vec<Node> = (0..Self::NODES)
-            .map(|index| Node::new(real[index].client, HEAP_MIB, |data| properties(index, real[index], &seen, data)))
+            .map(|index| Node::new(real[index].client, HEAP_MIB, Jvm::Short, |data| properties(index, real[index], &seen, data)))
             .collect();
         nodes.iter().for_each(Node::launch);
         nodes.iter().for_each(Node::wait);

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::scratch::free_port;
 pub use cluster::{Cluster, Ports};
-use node::Node;
+use node::{Jvm, Node};
 
 const HEAP_MIB: u32 = 512;
 
@@ -24,8 +24,20 @@ impl Kafka {
     /// # Panics
     /// When Java or the jars are missing (`tests/support/install` gets them), or it does not come up.
     pub fn start() -> Self {
+        Self::run(Jvm::Short)
+    }
+
+    /// The same for what is measured: its JVM compiles what it does often as well as it can.
+    ///
+    /// # Panics
+    /// As [`Kafka::start`].
+    pub fn measured() -> Self {
+        Self::run(Jvm::Full)
+    }
+
+    fn run(jvm: Jvm) -> Self {
         let port = free_port();
-        let kafka = Self { node: Node::new(port, HEAP_MIB, |data| properties(port, free_port(), data)) };
+        let kafka = Self { node: Node::new(port, HEAP_MIB, jvm, |data| properties(port, free_port(), data)) };
         kafka.restart();
         kafka
     }

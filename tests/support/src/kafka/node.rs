@@ -18,6 +18,24 @@ const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qk";
 /// Kafka 4 runs on this and newer.
 const JAVA: u32 = 17;
 
+/// How the JVM of a node is run.
+#[derive(Clone, Copy)]
+pub(super) enum Jvm {
+    /// Compiled once and quickly, for a node that lives for seconds beside tests that want the cores too.
+    Short,
+    /// As it comes, for what is measured.
+    Full,
+}
+
+impl Jvm {
+    const fn flags(self) -> &'static [&'static str] {
+        match self {
+            Jvm::Short => &["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"],
+            Jvm::Full => &[],
+        }
+    }
+}
+
 /// A node with a folder of its own.
 pub(super) struct Node {
     // Before the folder: the process ends first.
@@ -27,14 +45,15 @@ pub(super) struct Node {
     java: PathBuf,
     jars: PathBuf,
     heap_mib: u32,
+    jvm: Jvm,
     pub(super) folder: Folder,
 }
 
 impl Node {
     /// Formats its data folder; `properties` are told where that is. It does not run yet.
-    pub(super) fn new(port: u16, heap_mib: u32, properties: impl FnOnce(&Path) -> String) -> Self {
+    pub(super) fn new(port: u16, heap_mib: u32, jvm: Jvm, properties: impl FnOnce(&Path) -> String) -> Self {
         let folder = Folder::new("kafka").expect("the temporary folder is writable");
-        let node = Self { process: Mutex::new(None), port, java: java(), jars: jars(), heap_mib, folder };
+        let node = Self { process: Mutex::new(None), port, java: java(), jars: jars(), heap_mib, jvm, folder };
         let text = properties(&node.folder.path().join("data"));
         std::fs::write(node.properties_file(), text).expect("the temporary folder is writable");
         node.format();
@@ -55,6 +74,9 @@ impl Node {
         let process = Process::start(&self.java, None, &self.log_file(), |command| {
             command
                 .arg(format!("-Xmx{}m", self.heap_mib))
+                .args(self.jvm.flags())
+                // What a killed JVM leaves behind goes with the folder.
+                .arg(format!("-Djava.io.tmpdir={}", self.folder.path().display()))
                 .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp"])
                 .arg(self.jars.join("*"))
                 .arg("kafka.Kafka")
@@ -76,7 +98,8 @@ impl Node {
 
     fn format(&self) {
         let output = Command::new(&self.java)
-            .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"])
+            .args(Jvm::Short.flags())
+            .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"])
             .arg(self.jars.join("*"))
             .args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config"])
             .arg(self.properties_file())
