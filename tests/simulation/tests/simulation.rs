@@ -1,5 +1,7 @@
 //! Many seeds, the same bytes twice, and one run written by hand for each kind of fault.
 
+use std::num::NonZero;
+
 use atelier_log::memory::Fault;
 use atelier_schemas::{CommandData, Item, Model};
 use atelier_simulation::{Bed, Plan, Run, Step, run};
@@ -56,11 +58,18 @@ fn times(run: &Run, text: &str) -> usize {
 
 #[test]
 fn every_invariant_holds_for_thousands_of_seeds() {
-    let bed = bed();
-    for seed in 0..SEEDS {
-        let run = run(&bed, &Plan::of(seed));
-        assert_eq!(run.failure, None, "seed {seed}: `simulate --seed {seed}` shows it");
-    }
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for first in 0..cores as u64 {
+            scope.spawn(move || {
+                let bed = bed();
+                for seed in (first..SEEDS).step_by(cores) {
+                    let run = run(&bed, &Plan::of(seed));
+                    assert_eq!(run.failure, None, "seed {seed}: `simulate --seed {seed}` shows it");
+                }
+            });
+        }
+    });
 }
 
 #[test]
