@@ -198,3 +198,37 @@ fn order() -> Value {
         "item": {"material": "silver-925", "quantity": 1, "finish": "polished"},
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_probe_has_an_order_in_every_partition_and_never_the_same_one_again() {
+        let mut prober = Prober::new("http://127.0.0.1:1", 16, "run").expect("a client");
+        let (first, second) = (prober.keys(), prober.keys());
+        for keys in [&first, &second] {
+            let partitions: BTreeSet<u32> = keys.iter().map(|key| partition_of(&order_id_of(CLIENT, key), 16)).collect();
+            assert!(partitions.into_iter().eq(0..16), "{keys:?}");
+        }
+        assert!(first.iter().all(|key| !second.contains(key)), "{first:?} and {second:?}");
+    }
+
+    /// A gateway that gives other ids than the probe has worked out would leave partitions that nobody has looked at.
+    #[tokio::test]
+    async fn an_order_that_goes_elsewhere_is_named() {
+        let app = axum::Router::new().route(
+            "/shop/v1/orders",
+            axum::routing::post(|| async { axum::Json(json!({"order_id": Uuid::nil(), "version": 1, "status": "INITIATED"})) }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it has one"));
+        let _server = tokio::spawn(async move { axum::serve(listener, app).await });
+        let mut prober = Prober::new(url, 1, "run").expect("a client");
+        let complaint = prober.all_moves(Instant::now(), ANSWER_WITHIN).await.expect_err("the id is another");
+        assert!(complaint.contains("run-1") && complaint.contains(&order_id_of(CLIENT, "run-1").to_string()), "{complaint}");
+        assert_eq!(prober.take_acks().len(), 1, "what was acknowledged counts all the same");
+    }
+}
