@@ -8,24 +8,22 @@ use std::time::Duration;
 use atelier_domain::{Channel, Stage, Status};
 use atelier_log::memory::Memory;
 use atelier_projections::{
-    Behind, Cause, CrmFilter, Error, Found, Gap, GapFilter, GapState, Metrics, Model, ParkedFilter, Queries, Runner, Store, Undelivered,
-    behind,
+    Behind, Cause, CrmFilter, Error, Found, Gap, GapFilter, GapState, Metrics, Model, Queries, Runner, Store, Undelivered, behind,
 };
-use atelier_schemas::{EventData, Framed};
+use atelier_schemas::EventData;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 use crate::bed::{Bed, assert_same, run, run_through, settle, until};
-use crate::outcomes;
-use crate::script::{Order, append, append_all, append_raw, id, many, to_the_works};
+use crate::script::{Order, append, append_all, id, many, to_the_works};
 
 /// Whether a filter should let a gap through.
 type Wanted<'f> = &'f dyn Fn(&Gap) -> bool;
 
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
-async fn paged(queries: &Queries, filter: &GapFilter, besides: &Found) -> Vec<Gap> {
+pub(crate) async fn paged(queries: &Queries, filter: &GapFilter, besides: &Found) -> Vec<Gap> {
     let mut filter = GapFilter { limit: Some(7), ..filter.clone() };
     let mut found = Vec::new();
     loop {
@@ -159,44 +157,6 @@ async fn a_read_model_that_lacks_records_for_too_long_is_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_set_aside_is_a_gap_among_the_others() {
-    for bed in Bed::both() {
-        let clock = Arc::new(AtomicI64::new(crate::script::START_MS));
-        let log = Memory::with_clock(1, clock);
-        append_all(&log, &many(60)).await;
-        let mut garbled = Order::new(901);
-        append_all(&log, &to_the_works(901, &mut garbled)[..3]).await;
-        append_raw(&log, garbled.id, &garbled.id.to_string(), b"no frame".to_vec()).await;
-        append_raw(&log, garbled.id, "no order at all", b"no frame".to_vec()).await;
-        let store = bed.store().await;
-        run_through(&store, &log).await;
-        let queries = store.queries();
-        let unreadable = GapFilter { cause: Some(Cause::UnreadableRecord), ..GapFilter::default() };
-        let found = queries.gaps(&unreadable, "admin", &Found::default()).await.unwrap().items;
-        assert_eq!(found.len(), 2, "one per order, not per read model: {found:?}");
-        assert_eq!(queries.open_gaps(&Found::default()).await.unwrap()[&Cause::UnreadableRecord], 2, "{}", bed.name);
-        let gap = found.iter().find(|gap| gap.order_id == Some(garbled.id.to_string())).unwrap();
-        assert_eq!((gap.channel.as_deref(), gap.status.as_deref()), (Some("shop"), Some("SUBMITTED")));
-        let detail = gap.detail.as_deref().unwrap();
-        assert!(detail.contains("crm, feed, gaps, partner, queue, shop") && detail.contains("no Avro frame"), "{detail}");
-        assert!(found.iter().any(|gap| gap.order_id.as_deref() == Some("no order at all")), "{found:?}");
-
-        // It has its place in the pages, between gaps of the table.
-        let lagging = Behind { model: Model::Shop, partition: 0, records: 1, since: crate::script::START_MS + 500_000 };
-        let lagging = Found { behind: vec![lagging], ..Found::default() };
-        let all = paged(&queries, &GapFilter::default(), &lagging).await;
-        let written = paged(&queries, &GapFilter::default(), &Found::default()).await.len() - 2;
-        assert_eq!(all.len(), written + 3);
-        assert!(all.is_sorted_by_key(|gap| &gap.opened_at));
-        assert_eq!(all.iter().map(|gap| gap.gap_id).collect::<HashSet<Uuid>>().len(), all.len());
-        let of_shop = GapFilter { channel: Some(Channel::Shop), status: Some(Status::Submitted), order: Some(garbled.id), ..unreadable };
-        assert_eq!(queries.gaps(&of_shop, "admin", &Found::default()).await.unwrap().items.len(), 1);
-        let of_partner = GapFilter { channel: Some(Channel::Partner), ..of_shop };
-        assert_eq!(queries.gaps(&of_partner, "admin", &Found::default()).await.unwrap().items, []);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn open_gaps_are_counted_for_the_scrape() {
     let bed = Bed::sqlite();
     let log = Memory::new(2);
@@ -281,189 +241,6 @@ async fn what_does_not_arrive_at_a_partner_is_a_gap_and_in_the_sellers_list() {
     }
 }
 
-/// The order's deadline as the script's orders have it, and the time at which a silent engine counts as dead.
-const GRACE_MS: i64 = 2 * 30_000;
-
-fn of_engine() -> GapFilter {
-    GapFilter { cause: Some(Cause::NoEngine), ..GapFilter::default() }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deadline_that_nobody_writes_down_is_a_gap_until_somebody_does() {
-    for bed in Bed::both() {
-        let log = Memory::new(1);
-        let store = bed.store().await;
-        let queries = store.queries();
-        let runner = run(&store, &log);
-        let (mut late, mut held) = (Order::new(1), Order::new(2));
-        append_all(&log, &to_the_works(1, &mut late)[..4]).await;
-        append_all(&log, &to_the_works(2, &mut held)[..4]).await;
-        late.version = 4;
-        held.version = 4;
-        // A held order has no deadline.
-        let mut on_hold = held.also(EventData::OrderHeld { reason: "r".into() });
-        on_hold.after.due = None;
-        append(&log, &on_hold).await;
-        let due = late.time.max(held.time) + 600_000;
-        let mut waits = late.then(Stage::PricingRequested, EventData::PricingRequested { attempt: 2, cause: "again".into() });
-        waits.after.due = Some(due);
-        append(&log, &waits).await;
-        settle(&runner, &log).await;
-
-        let at = |now: i64| Found { now, limit: LIMIT, ..Found::default() };
-        assert_eq!(queries.gaps(&of_engine(), "admin", &at(due + GRACE_MS)).await.unwrap().items, [], "not for too long yet");
-        let look = at(due + GRACE_MS + 1);
-        let found = queries.gaps(&of_engine(), "admin", &look).await.unwrap().items;
-        let gap = &found[0];
-        assert_eq!((found.len(), gap.order_id.clone()), (1, Some(late.id.to_string())), "{}", bed.name);
-        let text = |time: i64| chrono::DateTime::from_timestamp_millis(time).unwrap().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-        assert_eq!((gap.expected_by.clone(), gap.opened_at.clone()), (Some(text(due)), text(due + GRACE_MS)));
-        assert_eq!((gap.status.as_deref(), gap.version, gap.allowed.len()), (Some("SUBMITTED"), Some(5), 0));
-        assert!(gap.detail.as_deref().is_some_and(|detail| detail.contains("no engine has decided anything in partition 0")), "{gap:?}");
-        assert_eq!(queries.open_gaps(&look).await.unwrap()[&Cause::NoEngine], 1);
-        let of_other = GapFilter { order: Some(held.id), ..of_engine() };
-        assert_eq!(queries.gaps(&of_other, "admin", &look).await.unwrap().items, []);
-        // Where the ledger itself lacks records of the partition nobody can tell.
-        let behind = Behind { model: Model::Gaps, partition: 0, records: 1, since: due };
-        let lacking = Found { behind: vec![behind], ..look.clone() };
-        assert_eq!(queries.gaps(&of_engine(), "admin", &lacking).await.unwrap().items, []);
-        assert_eq!(queries.open_gaps(&lacking).await.unwrap().get(&Cause::NoEngine), None);
-
-        // The engine is back and says it.
-        let mut said =
-            late.also(EventData::DeadlineMissed { stage: "pricing_requested".into(), due, policy: "1".into(), action: "attention".into() });
-        (said.time, said.after.due) = (due + GRACE_MS + 5000, Some(due));
-        append(&log, &said).await;
-        settle(&runner, &log).await;
-        assert_eq!(queries.gaps(&of_engine(), "admin", &at(i64::MAX)).await.unwrap().items, [], "{}", bed.name);
-        let open = queries.gaps(&GapFilter::default(), "admin", &Found::default()).await.unwrap().items;
-        assert_eq!(open.iter().map(|gap| gap.cause).collect::<Vec<_>>(), [Cause::NotPriced]);
-        runner.drain().await;
-    }
-}
-
-/// More than any part of a list holds, most of them due at the same time.
-#[tokio::test(flavor = "multi_thread")]
-async fn orders_of_a_dead_engine_are_listed_to_their_end_however_many_they_are() {
-    const ORDERS: u32 = 1200;
-    for bed in Bed::both() {
-        let log = Memory::new(1);
-        let store = bed.store().await;
-        let mut due = 0;
-        for number in 0..ORDERS {
-            let mut first = to_the_works(number, &mut Order::new(number)).remove(0);
-            due = crate::script::START_MS + 10_000_000 + i64::from(number / 1100);
-            first.after.due = Some(due);
-            append(&log, &first).await;
-        }
-        run_through(&store, &log).await;
-        let queries = store.queries();
-        let look = Found { now: due + GRACE_MS + 1, limit: LIMIT, ..Found::default() };
-        let (mut listed, mut filter) = (Vec::new(), GapFilter { limit: Some(200), ..of_engine() });
-        loop {
-            let page = queries.gaps(&filter, "admin", &look).await.unwrap();
-            listed.extend(page.items);
-            filter.cursor = page.next;
-            if filter.cursor.is_none() {
-                break;
-            }
-        }
-        assert!(listed.is_sorted_by_key(|gap| (&gap.opened_at, gap.gap_id)), "{}", bed.name);
-        assert_eq!(listed.iter().map(|gap| gap.order_id.clone()).collect::<BTreeSet<_>>().len(), ORDERS as usize, "{}", bed.name);
-        assert_eq!((listed.len() as u32, queries.open_gaps(&look).await.unwrap()[&Cause::NoEngine]), (ORDERS, ORDERS.into()));
-        // A filter finds the last one, too.
-        let last: Uuid = listed.last().unwrap().order_id.as_ref().unwrap().parse().unwrap();
-        let of_one = GapFilter { order: Some(last), ..of_engine() };
-        assert_eq!(queries.gaps(&of_one, "admin", &look).await.unwrap().items, listed[listed.len() - 1..]);
-        let later = GapFilter { channel: Some(Channel::Partner), ..of_engine() };
-        assert_eq!(paged(&queries, &later, &look).await.len(), (ORDERS / 3) as usize, "{}", bed.name);
-        let early = GapFilter { opened_before: Some(due + GRACE_MS), ..of_engine() };
-        assert_eq!(paged(&queries, &early, &look).await.len(), 1100, "{}", bed.name);
-        let of_nobody = GapFilter { holder: Some("vera".into()), ..of_engine() };
-        assert_eq!(paged(&queries, &of_nobody, &look).await, []);
-    }
-}
-
-/// An engine that wrote anything later was there: a policy put in force since gives the order longer.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_writes_and_says_nothing_of_the_order_has_its_reasons() {
-    let bed = Bed::sqlite();
-    let log = Memory::new(1);
-    let store = bed.store().await;
-    let runner = run(&store, &log);
-    let (mut late, mut other) = (Order::new(1), Order::new(2));
-    let mut first = to_the_works(1, &mut late).remove(0);
-    let due = first.time + 1000;
-    first.after.due = Some(due);
-    append(&log, &first).await;
-    settle(&runner, &log).await;
-    let look = Found { now: due + GRACE_MS * 10, limit: LIMIT, ..Found::default() };
-    assert_eq!(store.queries().open_gaps(&look).await.unwrap().get(&Cause::NoEngine), Some(&1));
-    let mut foreign = to_the_works(2, &mut other).remove(0);
-    (foreign.time, foreign.after.due) = (due + GRACE_MS, None);
-    append(&log, &foreign).await;
-    settle(&runner, &log).await;
-    assert_eq!(store.queries().open_gaps(&look).await.unwrap().get(&Cause::NoEngine), None);
-    runner.drain().await;
-}
-
-/// The same of one that only answers: it has nothing to write of an order that a policy put in force since gives longer.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_only_answers_is_there() {
-    for bed in Bed::both() {
-        let log = Memory::new(1);
-        let store = bed.store().await;
-        let queries = store.queries();
-        let runner = run(&store, &log);
-        let mut late = Order::new(1);
-        let mut first = to_the_works(1, &mut late).remove(0);
-        let due = first.time + 1000;
-        first.after.due = Some(due);
-        append(&log, &first).await;
-        outcomes::append(&log, late.id, outcomes::outcome(1, late.id, due + GRACE_MS - 1, 1).encode()).await;
-        settle(&runner, &log).await;
-        let look = Found { now: due + GRACE_MS * 10, limit: LIMIT, ..Found::default() };
-        assert_eq!(queries.open_gaps(&look).await.unwrap().get(&Cause::NoEngine), Some(&1), "{}", bed.name);
-        let lacking = Behind { model: Model::Outcomes, partition: 0, records: 1, since: due };
-        let lacking = Found { behind: vec![lacking], ..look.clone() };
-        assert_eq!(queries.open_gaps(&lacking).await.unwrap().get(&Cause::NoEngine), None, "an answer may be among them");
-        outcomes::append(&log, late.id, outcomes::outcome(2, late.id, due + GRACE_MS, 1).encode()).await;
-        settle(&runner, &log).await;
-        assert_eq!(queries.open_gaps(&look).await.unwrap().get(&Cause::NoEngine), None, "{}", bed.name);
-        runner.drain().await;
-    }
-}
-
-/// What an order missed is old when it comes back, and no sign that its engine has been silent since.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_comes_back_takes_no_sign_of_life_from_its_partition() {
-    for bed in Bed::both() {
-        let log = Memory::new(1);
-        let store = bed.store().await;
-        let (mut aside, mut late, mut other) = (Order::new(1), Order::new(2), Order::new(3));
-        append_all(&log, &to_the_works(1, &mut aside)[..3]).await;
-        append_raw(&log, aside.id, &aside.id.to_string(), b"no frame".to_vec()).await;
-        aside.version = 3;
-        let mut skipped = aside.also(EventData::RecordsSkipped { offsets: vec![3], reason: "a broken disk".into() });
-        skipped.after.due = None;
-        append(&log, &skipped).await;
-        let mut first = to_the_works(2, &mut late).remove(0);
-        let due = skipped.time + 1000;
-        first.after.due = Some(due);
-        append(&log, &first).await;
-        // By then an engine was there, and said nothing of the late order.
-        let mut foreign = to_the_works(3, &mut other).remove(0);
-        (foreign.time, foreign.after.due) = (due + GRACE_MS, None);
-        append(&log, &foreign).await;
-        // In one batch: the order comes back after all of it has been applied.
-        run_through(&store, &log).await;
-        let queries = store.queries();
-        assert_eq!(queries.parked(&ParkedFilter::default()).await.unwrap().items, [], "{}", bed.name);
-        let look = Found { now: due + GRACE_MS * 10, limit: LIMIT, ..Found::default() };
-        assert_eq!(queries.open_gaps(&look).await.unwrap().get(&Cause::NoEngine), None, "{}", bed.name);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_gaps_go_when_they_are_old_and_open_ones_stay() {
     for bed in Bed::both() {
@@ -484,72 +261,5 @@ async fn closed_gaps_go_when_they_are_old_and_open_ones_stay() {
         .await;
         assert_eq!(paged(&queries, &state(GapState::Open), &Found::default()).await, open, "{}", bed.name);
         runner.drain().await;
-    }
-}
-
-/// More than any part of a list holds, and most of the same time.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_set_aside_is_listed_to_its_end_however_much_it_is() {
-    const KEYS: usize = 450;
-    for bed in Bed::both() {
-        let log = Memory::with_clock(1, Arc::new(AtomicI64::new(crate::script::START_MS)));
-        append_all(&log, &many(10)).await;
-        for number in 0..KEYS {
-            if number > 220 {
-                log.advance_ms(1);
-            }
-            append_raw(&log, id(7), &format!("stray-{number}"), b"no frame".to_vec()).await;
-        }
-        // Behind all of those: what a filter finds is not among the first.
-        log.advance_ms(1000);
-        let (submitted, draft) = (Order::new(901), Order::new(903));
-        append_all(&log, &to_the_works(901, &mut Order::new(901))[..3]).await;
-        append_all(&log, &to_the_works(903, &mut Order::new(903))[..1]).await;
-        for order in [&submitted, &draft] {
-            append_raw(&log, order.id, &order.id.to_string(), b"no frame".to_vec()).await;
-        }
-        let store = bed.store().await;
-        run_through(&store, &log).await;
-        let queries = store.queries();
-        let unreadable = GapFilter { cause: Some(Cause::UnreadableRecord), ..GapFilter::default() };
-        let gaps = paged(&queries, &unreadable, &Found::default()).await;
-        assert_eq!(gaps.iter().map(|gap| gap.order_id.clone()).collect::<BTreeSet<_>>().len(), KEYS + 2, "{}", bed.name);
-        assert_eq!(gaps.len(), KEYS + 2);
-        let base = || unreadable.clone();
-        let by_filter: [(GapFilter, &[Uuid]); 6] = [
-            (GapFilter { order: Some(draft.id), ..base() }, &[draft.id]),
-            (GapFilter { status: Some(Status::Submitted), ..base() }, &[submitted.id]),
-            (GapFilter { channel: Some(Channel::Partner), ..base() }, &[draft.id]),
-            (GapFilter { channel: Some(Channel::Partner), status: Some(Status::Submitted), ..base() }, &[]),
-            (GapFilter { channel: Some(Channel::Shop), opened_before: Some(crate::script::START_MS + 1000), ..base() }, &[]),
-            (GapFilter { holder: Some("vera".into()), ..base() }, &[]),
-        ];
-        for (filter, wanted) in by_filter {
-            let found = paged(&queries, &filter, &Found::default()).await;
-            let found: Vec<Uuid> = found.iter().map(|gap| gap.order_id.as_ref().unwrap().parse().unwrap()).collect();
-            assert_eq!(found, wanted, "{filter:?} on {}", bed.name);
-        }
-
-        let mut filter = ParkedFilter { limit: Some(200), ..ParkedFilter::default() };
-        let mut seen = BTreeSet::new();
-        let mut pages = 0;
-        loop {
-            let page = queries.parked(&filter).await.unwrap();
-            assert!(page.items.len() <= 200);
-            for parked in page.items {
-                assert!(seen.insert((parked.order_id, parked.model)), "one came twice");
-            }
-            pages += 1;
-            filter.cursor = page.next;
-            if filter.cursor.is_none() {
-                break;
-            }
-        }
-        // Every model of orders has set each aside.
-        assert_eq!((seen.len(), pages), ((KEYS + 2) * 6, ((KEYS + 2) * 6).div_ceil(200)), "{}", bed.name);
-        let of_one = ParkedFilter { model: Some("crm".into()), ..ParkedFilter::default() };
-        assert!(queries.parked(&of_one).await.unwrap().items.iter().all(|parked| parked.model == "crm"));
-        let wrong = ParkedFilter { cursor: Some("q1234".into()), ..ParkedFilter::default() };
-        assert!(matches!(queries.parked(&wrong).await, Err(Error::BadCursor)));
     }
 }

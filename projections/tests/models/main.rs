@@ -15,6 +15,8 @@ mod poison;
 mod restart;
 mod sandbox;
 mod script;
+mod set_aside;
+mod silent_engine;
 mod upgrade;
 mod views;
 mod waiting;
