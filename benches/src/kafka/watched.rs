@@ -157,6 +157,10 @@ impl Owner for WatchedOwner {
         Ok(polled)
     }
 
+    fn position(&self, partition: Partition) -> u64 {
+        self.owner.position(partition)
+    }
+
     fn commit(&mut self, transaction: &Transaction) -> Result<(), CommitError> {
         self.owner.commit(transaction)?;
         let partition = transaction.partition as usize;

@@ -189,6 +189,10 @@ pub trait Owner: Send {
     /// name; end.
     fn poll(&mut self, max: usize, timeout: Duration) -> Result<Polled, Error>;
 
+    /// Every command of `partition` below this offset is consumed or has been returned by `poll`; 0 where that is not
+    /// known (yet).
+    fn position(&self, partition: Partition) -> u64;
+
     /// Writes a transaction: all of it, and the consumed offset, or nothing.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use atelier_schemas::Topic;
 use super::handle::Handle;
 use super::queue::Request;
 use super::scan::Scan;
-use crate::local::{Claim, check, deadline_of};
+use crate::local::{Claim, check, deadline_of, position_in};
 use crate::{CommandRecord, CommitError, Error, Membership, Owner, Partition, Polled, Transaction};
 
 /// See [`Owner`]. Its drop gives the partitions back.
@@ -78,6 +78,10 @@ impl Owner for EmbeddedOwner {
                 return Ok(Polled::Idle);
             }
         }
+    }
+
+    fn position(&self, partition: Partition) -> u64 {
+        position_in(&self.positions, partition)
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<(), CommitError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scan::Scan;
-use crate::local::deadline_of;
+use crate::local::{deadline_of, position_in};
 use crate::{Error, Partition, Reader, Record};
 
 /// See [`Reader`].
@@ -32,6 +32,6 @@ impl Reader for EmbeddedReader {
 
     /// 0 for a partition that is not read.
     fn position(&self, partition: Partition) -> u64 {
-        self.positions.iter().find(|(read, _)| *read == partition).map_or(0, |(_, position)| *position)
+        position_in(&self.positions, partition)
     }
 }

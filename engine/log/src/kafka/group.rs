@@ -157,6 +157,15 @@ impl Group {
         next_command(config, &self.client, partition)
     }
 
+    /// Behind everything of the partition that was handed out since it was given or set to an offset, and behind the ends
+    /// of transactions that followed. Nothing yet: `None`.
+    pub(super) fn position(&self, partition: Partition) -> Option<u64> {
+        match self.client.position().ok()?.find_partition(&self.commands, partition as i32)?.offset() {
+            Offset::Offset(offset) => Some(offset.unsigned_abs()),
+            _ => None,
+        }
+    }
+
     /// The consumed offset as part of a transaction.
     pub(super) fn consumed(&self, partition: Partition, next: u64) -> Result<TopicPartitionList, KafkaError> {
         let mut offsets = TopicPartitionList::new();

@@ -348,6 +348,14 @@ impl crate::Owner for Owner {
         }
     }
 
+    fn position(&self, partition: Partition) -> u64 {
+        let Some(owned) = self.owned.get(&partition) else { return 0 };
+        // Where the consumer went astray it has not passed what lies between. Otherwise it may be further than the last
+        // command: the end of another program's transaction takes an offset, and is never handed out.
+        let passed = if owned.set_again { None } else { self.group.position(partition) };
+        owned.next.max(passed.unwrap_or(0))
+    }
+
     fn commit(&mut self, transaction: &Transaction) -> Result<(), CommitError> {
         if let Some((_, _, record)) = transaction.records.iter().find(|(_, _, record)| record.payload.len() > MAX_PAYLOAD_BYTES) {
             let (key, bytes) = (record.key.clone(), record.payload.len());

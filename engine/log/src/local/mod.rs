@@ -33,6 +33,11 @@ pub(crate) fn check(topic: Topic, partition: Partition, partitions: u32, record:
     Ok(())
 }
 
+/// 0 for a partition that is not among them.
+pub(crate) fn position_in(positions: &[(Partition, u64)], partition: Partition) -> u64 {
+    positions.iter().find(|(read, _)| *read == partition).map_or(0, |(_, position)| *position)
+}
+
 /// A position past the end: the log was replaced by an older or another one.
 pub(crate) fn past_the_end(topic: Topic, partition: Partition, position: u64, end: u64) -> Error {
     Error::Mismatch(format!(

@@ -7,7 +7,7 @@ use atelier_schemas::Topic;
 
 use super::Fault;
 use super::state::{Shared, State};
-use crate::local::{Claim, check, deadline_of};
+use crate::local::{Claim, check, deadline_of, position_in};
 use crate::{CommandRecord, CommitError, Error, Membership, Owner, Partition, Polled, Transaction};
 
 /// See [`Owner`]. Its drop gives the partitions back.
@@ -99,6 +99,10 @@ impl Owner for MemoryOwner {
         let (held, group, claim) = (&mut self.held, &self.group, self.claim);
         let polled = self.shared.wait(deadline_of(timeout), |state| held.poll(state, group, claim, max).transpose());
         polled.unwrap_or(Ok(Polled::Idle))
+    }
+
+    fn position(&self, partition: Partition) -> u64 {
+        position_in(&self.held.positions, partition)
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<(), CommitError> {

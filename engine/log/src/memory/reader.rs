@@ -6,7 +6,7 @@ use std::time::Duration;
 use atelier_schemas::Topic;
 
 use super::state::Shared;
-use crate::local::deadline_of;
+use crate::local::{deadline_of, position_in};
 use crate::{Error, Partition, Reader, Record};
 
 /// See [`Reader`].
@@ -35,6 +35,6 @@ impl Reader for MemoryReader {
 
     /// 0 for a partition that is not read.
     fn position(&self, partition: Partition) -> u64 {
-        self.positions.iter().find(|(read, _)| *read == partition).map_or(0, |(_, position)| *position)
+        position_in(&self.positions, partition)
     }
 }

@@ -40,8 +40,7 @@ pub(super) fn decide(state: &mut PartitionState, commands: Vec<CommandRecord>, n
     Ok(transaction)
 }
 
-pub(super) fn fire_due(state: &mut PartitionState, now: TimeMs, limit: usize) -> Result<Option<Transaction>, closed::Error> {
-    let due = state.timers.due(now, limit);
+pub(super) fn fire_due(state: &mut PartitionState, due: Vec<Uuid>, now: TimeMs) -> Result<Option<Transaction>, closed::Error> {
     if due.is_empty() {
         return Ok(None);
     }

@@ -106,12 +106,12 @@ impl PartitionState {
         self.next_command = self.next_command.max(offset);
     }
 
-    /// Writes what is overdue at `now`; `None` when nothing is.
+    /// Writes, at `now`, what was overdue at `noticed`; `None` when nothing was, or all of it has been averted since.
     ///
     /// # Errors
     /// When the index of ended orders fails; the state must be dropped then.
-    pub fn fire_due(&mut self, now: TimeMs) -> Result<Option<Transaction>, closed::Error> {
-        batch::fire_due(self, now, DUE_LIMIT)
+    pub fn fire_due(&mut self, noticed: TimeMs, now: TimeMs) -> Result<Option<Transaction>, closed::Error> {
+        batch::fire_due(self, self.timers.due(noticed, DUE_LIMIT), now)
     }
 
     /// Takes over one event of the log; used to restore. Deadlines are left for [`Self::arm`].

@@ -9,7 +9,7 @@
 
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use atelier_log::{CommandRecord, Error as LogError, Log, Membership, Owner, Partition, Polled, Transaction};
+use atelier_schemas::TimeMs;
 
 use crate::engine::Settings as EngineSettings;
 use crate::metrics::Metrics;
@@ -63,6 +64,16 @@ struct Unwritten {
     commands: u64,
 }
 
+/// Deadlines of a partition that have passed. A heartbeat that came in time may lie among the commands that are not read
+/// yet: nothing is missed before they are decided.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    /// When it was noticed; what passes later is noticed anew.
+    noticed: TimeMs,
+    /// Where the commands ended then.
+    end: u64,
+}
+
 /// One worker. Dropping it gives its partitions back; what was not committed is decided again by their next owner.
 pub struct Worker {
     log: Arc<dyn Log>,
@@ -81,8 +92,8 @@ pub struct Worker {
     taken: BTreeMap<Partition, Vec<CommandRecord>>,
     /// Polled since deadlines were last looked at.
     polled: bool,
-    /// Their deadlines have passed, and are not decided yet.
-    due: BTreeSet<Partition>,
+    /// Where deadlines have passed and are not decided yet.
+    due: BTreeMap<Partition, Due>,
     unwritten: Option<Unwritten>,
     /// Whom to tell that a partition has many events that no checkpoint covers.
     wishes: Option<SyncSender<Partition>>,
@@ -110,7 +121,7 @@ impl Worker {
             again_for: BTreeMap::new(),
             taken: BTreeMap::new(),
             polled: false,
-            due: BTreeSet::new(),
+            due: BTreeMap::new(),
             unwritten: None,
             wishes: None,
             uncovered: BTreeMap::new(),
@@ -145,7 +156,8 @@ impl Worker {
     }
 
     /// One turn: finishes what the last one left, waits at most `longest` for commands or a change of ownership,
-    /// decides and commits what came, then what is due. Waits less where a deadline is sooner.
+    /// decides and commits what came, then what is due, once the commands that were there by then are decided. Waits
+    /// less where a deadline is sooner.
     ///
     /// # Errors
     /// [`Fatal`]: drop the worker.
@@ -220,19 +232,13 @@ impl Worker {
             self.commands(partition, commands)?;
         } else {
             if std::mem::take(&mut self.polled) {
-                self.due = self.overdue();
+                self.note_due()?;
             }
-            let Some(partition) = self.due.pop_first() else { return Ok(false) };
-            self.deadlines(partition)?;
+            let Some((partition, noticed)) = self.caught_up() else { return Ok(false) };
+            self.due.remove(&partition);
+            self.deadlines(partition, noticed)?;
         }
         Ok(true)
-    }
-
-    /// Partitions with a deadline that has passed.
-    fn overdue(&self) -> BTreeSet<Partition> {
-        let now = (self.clock)();
-        let due = self.owned.iter().filter(|(_, state)| state.next_due().is_some_and(|at| at <= now));
-        due.map(|(partition, _)| *partition).collect()
     }
 
     fn owner(&mut self) -> Result<&mut dyn Owner, LogError> {
@@ -245,7 +251,9 @@ impl Worker {
 
     fn patience(&self, longest: Duration) -> Duration {
         let now = (self.clock)();
-        let due = self.owned.values().filter_map(PartitionState::next_due).min();
+        // What waits for commands ends the wait with their arrival.
+        let ahead = self.owned.iter().filter(|(partition, _)| !self.due.contains_key(partition));
+        let due = ahead.filter_map(|(_, state)| state.next_due()).min();
         due.map_or(longest, |at| Duration::from_millis((at - now).max(0) as u64).min(longest))
     }
 

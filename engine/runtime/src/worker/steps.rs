@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use atelier_log::{CommandRecord, CommitError, Error as LogError, Partition, Transaction};
-use atelier_schemas::Topic;
+use atelier_schemas::{TimeMs, Topic};
 
-use super::{Fatal, Stop, Unwritten, Worker};
+use super::{Due, Fatal, Stop, Unwritten, Worker};
 use crate::metrics::{PartitionLabel, TypeLabel};
 use crate::restore::{self, Restored, restore};
 
@@ -48,6 +48,7 @@ impl Worker {
             }
             self.metrics.open_orders.remove(&PartitionLabel { partition: *partition });
             self.again_for.remove(partition);
+            self.due.remove(partition);
             self.assigned.retain(|assigned| assigned != partition);
         }
     }
@@ -75,11 +76,34 @@ impl Worker {
         Ok(())
     }
 
-    pub(super) fn deadlines(&mut self, partition: Partition) -> Result<(), Stop> {
+    /// Takes note of partitions with a deadline that has passed, and of where their commands end.
+    pub(super) fn note_due(&mut self) -> Result<(), Stop> {
+        let noticed = (self.clock)();
+        let passed = self.owned.iter().filter(|(_, state)| state.next_due().is_some_and(|at| at <= noticed));
+        let new: Vec<Partition> = passed.map(|(partition, _)| *partition).filter(|partition| !self.due.contains_key(partition)).collect();
+        let mut unknown = None;
+        for partition in new {
+            match self.log.end(Topic::Commands, partition) {
+                Ok(end) => drop(self.due.insert(partition, Due { noticed, end })),
+                // The others do not wait for it.
+                Err(error) => unknown = Some(error),
+            }
+        }
+        unknown.map_or(Ok(()), |error| Err(self.refused(error)))
+    }
+
+    /// A partition whose commands from before its deadlines were noticed are all decided, and when that was.
+    pub(super) fn caught_up(&self) -> Option<(Partition, TimeMs)> {
+        let owner = self.owner.as_deref()?;
+        let ready = self.due.iter().find(|(partition, due)| owner.position(**partition) >= due.end);
+        ready.map(|(partition, due)| (*partition, due.noticed))
+    }
+
+    pub(super) fn deadlines(&mut self, partition: Partition, noticed: TimeMs) -> Result<(), Stop> {
         let now = (self.clock)();
         // Lost since it was seen to be due.
         let Some(state) = self.owned.get_mut(&partition) else { return Ok(()) };
-        let transaction = state.fire_due(now).map_err(index_failed)?;
+        let transaction = state.fire_due(noticed, now).map_err(index_failed)?;
         self.unwritten = transaction.map(|transaction| Unwritten { transaction, commands: 0 });
         Ok(())
     }

@@ -10,7 +10,10 @@ use atelier_log::memory::Memory;
 use atelier_log::{Log, NewRecord, Record, client};
 use atelier_runtime::checkpoint::Checkpoints;
 use atelier_runtime::{Clock, Engine, EngineHandle, EngineSettings, Metrics, PolicyInForce};
-use atelier_schemas::{Actor, Command, CommandData, Event, Framed, Item, Model, Outcome, OutcomeResult, PricingJob, Topic, partition_of};
+use atelier_schemas::{
+    Actor, Command, CommandData, Event, Framed, Item, Measures, Model, Money, Outcome, OutcomeResult, PricingJob, Quote, QuoteLine, Topic,
+    partition_of,
+};
 use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
@@ -193,6 +196,19 @@ pub(crate) fn create() -> CommandData {
 
 pub(crate) fn attach() -> CommandData {
     CommandData::AttachModel { model: Model { sha256: "ab".repeat(32), format: "stl".into(), size_bytes: 84 } }
+}
+
+pub(crate) fn quote() -> Quote {
+    Quote {
+        price: Money { minor: 100, currency: "EUR".into() },
+        lines: vec![QuoteLine { code: "metal".into(), text: "silver".into(), minor: 100 }],
+        model_sha256: "ab".repeat(32),
+        algorithm: "t".into(),
+        price_book: "t".into(),
+        metal_fix: "t".into(),
+        measures: Measures { volume_mm3: 1.0, area_mm2: 1.0, triangles: 12, watertight: true, size_mm: vec![1.0; 3] },
+        warnings: vec![],
+    }
 }
 
 pub(crate) fn status(result: &OutcomeResult) -> &str {

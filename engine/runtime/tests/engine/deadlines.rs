@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 
 use atelier_domain::Policy;
 use atelier_schemas::{CommandData, EventData};
+use uuid::Uuid;
 
-use crate::bed::{Bed, attach, create, status};
+use crate::bed::{Bed, attach, create, quote, status};
 
 #[test]
 fn a_job_nobody_takes_goes_to_another_partition() {
@@ -19,6 +20,41 @@ fn a_job_nobody_takes_goes_to_another_partition() {
     let attempts: Vec<_> = jobs.iter().map(|(_, job)| job.attempt).collect();
     assert!(attempts.contains(&1) && attempts.contains(&2));
     assert_ne!(jobs[0].0, jobs[1].0, "the second attempt lies elsewhere");
+    bed.check_exactly_once();
+}
+
+fn append(bed: &mut Bed, order: Uuid, role: &str, data: CommandData) {
+    let command = bed.command(order, role, data);
+    bed.append(&command);
+}
+
+/// An engine that was away, or is behind, must not take a lease from a worker that kept it.
+#[test]
+fn what_came_in_time_counts_also_where_it_is_read_late() {
+    let mut bed = Bed::running(1);
+    let [beating, done] = [bed.order(), bed.order()];
+    let worker = || "w1".to_owned();
+    for order in [beating, done] {
+        bed.ask(order, "customer", create());
+        bed.ask(order, "customer", attach());
+        bed.ask(order, "customer", CommandData::SubmitOrder {});
+        bed.ask(order, "worker", CommandData::AcceptPricing { attempt: 1, worker: worker() });
+    }
+    bed.stop();
+    // More than the engine takes at a time.
+    for _ in 0..1_500 {
+        let other = bed.order();
+        append(&mut bed, other, "customer", create());
+    }
+    append(&mut bed, beating, "worker", CommandData::HeartbeatPricing { attempt: 1, worker: worker(), progress_percent: 40 });
+    append(&mut bed, done, "worker", CommandData::CompletePricing { attempt: 1, worker: worker(), quote: quote() });
+    bed.now.fetch_add(31_000, Ordering::SeqCst);
+    bed.start();
+    bed.wait(|bed| bed.events().iter().any(|event| event.order_id == done && event.after.status == "PRICE_CALCULATED").then_some(()));
+    let complete = CommandData::CompletePricing { attempt: 1, worker: worker(), quote: quote() };
+    assert_eq!(status(&bed.ask(beating, "worker", complete)), "PRICE_CALCULATED");
+    let expired = bed.events().into_iter().filter(|event| matches!(event.data, EventData::PricingExpired { .. })).count();
+    assert_eq!(expired, 0, "no lease has run out");
     bed.check_exactly_once();
 }
 

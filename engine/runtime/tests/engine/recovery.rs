@@ -3,9 +3,9 @@
 use atelier_domain::Policy;
 use atelier_log::Log;
 use atelier_runtime::{PartitionState, Settings, restore};
-use atelier_schemas::{CommandData, Measures, Money, OutcomeResult, Quote, QuoteLine};
+use atelier_schemas::{CommandData, OutcomeResult};
 
-use crate::bed::{Bed, attach, create, status};
+use crate::bed::{Bed, attach, create, quote, status};
 
 fn settings(bed: &Bed, partition: u32) -> Settings {
     Settings {
@@ -19,19 +19,6 @@ fn settings(bed: &Bed, partition: u32) -> Settings {
 
 fn restored(bed: &Bed) -> PartitionState {
     restore(&bed.log, settings(bed, 0), None, || false).unwrap().state
-}
-
-fn quote() -> Quote {
-    Quote {
-        price: Money { minor: 100, currency: "EUR".into() },
-        lines: vec![QuoteLine { code: "metal".into(), text: "silver".into(), minor: 100 }],
-        model_sha256: "ab".repeat(32),
-        algorithm: "t".into(),
-        price_book: "t".into(),
-        metal_fix: "t".into(),
-        measures: Measures { volume_mm3: 1.0, area_mm2: 1.0, triangles: 12, watertight: true, size_mm: vec![1.0; 3] },
-        warnings: vec![],
-    }
 }
 
 fn walk(bed: &mut Bed, close: bool) -> uuid::Uuid {
