@@ -14,7 +14,7 @@ fn house() -> (tempfile::TempDir, House) {
 #[test]
 fn every_kind_of_fault_on_the_embedded_log_is_recovered_from_and_nothing_is_missing() {
     let (folder, house) = house();
-    let output = house.run(&["chaos", "--seed", "3", "--faults", "5", "--json"]);
+    let output = house.run(&["chaos", "--seed", "3", "--faults", "5", "--recover-within", "5m", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["sound"], &report["audit"]["balanced"]), (&Value::Bool(true), &Value::Bool(true)), "{report}");
@@ -37,7 +37,7 @@ fn every_kind_of_fault_on_the_embedded_log_is_recovered_from_and_nothing_is_miss
 fn faults_on_kafka_and_postgresql_are_recovered_from_and_nothing_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let house = House { data: folder.path().to_owned(), settings: on_servers("chaos") };
-    let output = house.run(&["chaos", "--seed", "4", "--faults", "4", "--json"]);
+    let output = house.run(&["chaos", "--seed", "4", "--faults", "4", "--recover-within", "5m", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["sound"], Value::Bool(true), "{report}");

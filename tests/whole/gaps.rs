@@ -22,7 +22,7 @@ fn created(url: &str, key: &str) -> String {
     post(url, "/shop/v1/orders", key, &order)["order_id"].as_str().unwrap().to_owned()
 }
 
-fn submitted(url: &str, key: &str) -> String {
+pub(crate) fn submitted(url: &str, key: &str) -> String {
     let id = created(url, key);
     let ring = json!({"inner_diameter_mm": 17.0, "width_mm": 4.0, "thickness_mm": 1.8, "profile": "flat"});
     post(url, &format!("/shop/v1/orders/{id}/model/ring"), &format!("{key}-model"), &ring);

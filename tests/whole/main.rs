@@ -4,6 +4,7 @@
 
 mod architecture;
 mod audit;
+mod behind;
 mod chaos;
 mod command_line;
 mod crashes;

@@ -61,6 +61,9 @@ pub(crate) struct Settings {
     /// A message that has been on its way to a partner for so many seconds is a gap
     #[arg(long, env = "ATELIER_WEBHOOK_LATE_S", global = true, default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..), value_name = "S")]
     pub(crate) webhook_late_s: u32,
+    /// How many seconds a caller waits for the decision on a command before the answer is 202
+    #[arg(long, env = "ATELIER_DECIDE_WITHIN_S", global = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=300), value_name = "S")]
+    pub(crate) decide_within_s: u32,
     /// Where partners reach this house; comes before the links in webhooks
     #[arg(long, env = "ATELIER_PUBLIC_URL", global = true, default_value = "", value_name = "URL")]
     pub(crate) public_url: String,

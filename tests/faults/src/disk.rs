@@ -15,7 +15,7 @@ use atelier_log::embedded::Embedded;
 use atelier_support::free_port;
 use tokio::runtime::Handle;
 
-use crate::house::{RECOVER_WITHIN, command, owned};
+use crate::house::{command, owned};
 use crate::judge::Judge;
 use crate::{Outcome, text};
 
@@ -32,7 +32,7 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 const UNAVAILABLE: u16 = 503;
 
 /// Fills the disk under load and frees it. Returns how long after that everything moved again.
-pub(crate) fn fill_and_free(runtime: &Handle, number: u32) -> Outcome<Duration> {
+pub(crate) fn fill_and_free(runtime: &Handle, number: u32, within: Duration) -> Outcome<Duration> {
     let scratch = tempfile::tempdir().map_err(text)?;
     let place = scratch.path().join("small");
     std::fs::create_dir(&place).map_err(text)?;
@@ -47,7 +47,7 @@ pub(crate) fn fill_and_free(runtime: &Handle, number: u32) -> Outcome<Duration> 
     })
     .map_err(text)?;
     let mut prober = Prober::new(format!("http://{address}"), 4, format!("disk-{number}")).map_err(text)?;
-    runtime.block_on(prober.all_moves(Instant::now(), RECOVER_WITHIN))?;
+    runtime.block_on(prober.all_moves(Instant::now(), within))?;
 
     let full = disk.fill(&up)?;
     let mut refused = 0;
@@ -63,15 +63,15 @@ pub(crate) fn fill_and_free(runtime: &Handle, number: u32) -> Outcome<Duration> 
     }
     let freed = Instant::now();
     full.free()?;
-    let recovery = runtime.block_on(prober.all_moves(freed, RECOVER_WITHIN));
+    let recovery = runtime.block_on(prober.all_moves(freed, within));
     up.must_run().map_err(|error| format!("after a full disk {error}"))?;
     let recovery = recovery?;
 
     let log = Embedded::open_read_only(&place.join("log")).map_err(text)?;
     let mut judge = Judge::new(4);
     judge.acknowledged(prober.take_acks().into_iter().map(|ack| serde_json::to_value(ack).expect("plain data")));
-    let mut broken = judge.settled(&log, RECOVER_WITHIN);
-    let audit = command(&settings, &owned(&["audit", "--json", "--settle-s", "60"])).output().map_err(text)?;
+    let mut broken = judge.settled(&log, within);
+    let audit = command(&settings, &owned(&["audit", "--json", "--settle-s", &within.as_secs().to_string()])).output().map_err(text)?;
     broken.extend(judge.audited(&audit));
     up.end(END_WITHIN).map_err(text)?;
     drop(log);

@@ -14,10 +14,6 @@ use tokio::runtime::Runtime;
 use crate::proxy::{Proxy, Traps};
 use crate::{Outcome, text};
 
-/// Everything moves again within it, or a rule is broken. Far above what any fault takes on a machine with nothing else to do.
-pub(crate) const RECOVER_WITHIN: Duration = Duration::from_secs(120);
-/// The orders that were placed come to their end within it.
-const FINISH_WITHIN: Duration = Duration::from_secs(240);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const SECRET: &str = "a secret of at least twenty-four bytes";
 /// Leases short enough that the work of a killed worker is taken up soon, and attempts enough for all that are killed.
@@ -55,12 +51,14 @@ pub(crate) struct House {
     url: String,
     settings: Vec<(&'static str, String)>,
     pub(crate) folder: PathBuf,
+    /// See [`Options`](crate::Options).
+    pub(crate) recover_within: Duration,
     pub(crate) runtime: Runtime,
 }
 
 impl House {
     /// Starts everything, with files in `folder`; returns when everything works.
-    pub(crate) fn start(folder: &Path) -> Outcome<Self> {
+    pub(crate) fn start(folder: &Path, recover_within: Duration) -> Outcome<Self> {
         let runtime = Runtime::new().map_err(text)?;
         let traps = Traps::default();
         let (real, seen) = ([(); 3].map(|()| Ports::free()), [(); 3].map(|()| Ports::free()));
@@ -84,7 +82,7 @@ impl House {
             ("ATELIER_POLICY", policy.display().to_string()),
             ("ATELIER_CARRIER_SECRET", SECRET.to_owned()),
         ];
-        let log = Arc::new(connect(&cluster)?);
+        let log = Arc::new(connect(&cluster, recover_within)?);
         let [first, second] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
         let (url, probed) = (format!("http://{first}"), format!("http://{second}"));
         let mut roles = Vec::new();
@@ -101,7 +99,8 @@ impl House {
             roles.push(role(name, folder, &settings, args)?);
         }
         let prober = Prober::new(probed, log.partitions(), format!("faults-{}", uuid::Uuid::new_v4().simple())).map_err(text)?;
-        let mut house = Self { roles, prober, log, postgres, cluster, gates, traps, url, settings, folder: folder.to_owned(), runtime };
+        let mut house =
+            Self { roles, prober, log, postgres, cluster, gates, traps, url, settings, folder: folder.to_owned(), recover_within, runtime };
         house.moves(Instant::now())?;
         Ok(house)
     }
@@ -122,7 +121,7 @@ impl House {
 
     /// Waits until everything moves, and returns how long after `since` that was.
     pub(crate) fn moves(&mut self, since: Instant) -> Outcome<Duration> {
-        self.runtime.block_on(self.prober.all_moves(since, RECOVER_WITHIN))
+        self.runtime.block_on(self.prober.all_moves(since, self.recover_within))
     }
 
     /// What the probes were told since the last call.
@@ -135,7 +134,7 @@ impl House {
         let (started, target) = (Instant::now(), self.events()? + count);
         while self.events()? < target {
             load.must_run().map_err(text)?;
-            if started.elapsed() > RECOVER_WITHIN {
+            if started.elapsed() > self.recover_within {
                 return Err(format!("the load stands still at {} of {target} events", self.events()?));
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -145,7 +144,7 @@ impl House {
 
     /// Lets the load end; returns the file of its acknowledgements.
     pub(crate) fn finish(&self, load: Load) -> Outcome<PathBuf> {
-        load.finish(FINISH_WITHIN).map_err(text)
+        load.finish(self.recover_within * 2).map_err(text)
     }
 
     pub(crate) fn must_run(&mut self) -> Outcome<()> {
@@ -166,7 +165,7 @@ impl House {
         let end = |partition| loop {
             match self.log.end(Topic::Events, partition) {
                 Ok(end) => return Ok(end),
-                Err(atelier_log::Error::Unavailable(_)) if started.elapsed() < RECOVER_WITHIN => std::thread::sleep(LOOK_AGAIN),
+                Err(atelier_log::Error::Unavailable(_)) if started.elapsed() < self.recover_within => std::thread::sleep(LOOK_AGAIN),
                 Err(error) => return Err(text(error)),
             }
         };
@@ -174,7 +173,7 @@ impl House {
     }
 }
 
-fn connect(cluster: &Cluster) -> Outcome<kafka::Kafka> {
+fn connect(cluster: &Cluster, within: Duration) -> Outcome<kafka::Kafka> {
     let config = kafka::Config { brokers: cluster.bootstrap(), ..kafka::Config::default() };
     // Nodes answer before they know each other; with fewer than three of them the topics would get fewer replicas.
     let started = Instant::now();
@@ -182,7 +181,7 @@ fn connect(cluster: &Cluster) -> Outcome<kafka::Kafka> {
         let wanted = kafka::Config { replication: Some(3), ..config.clone() };
         match kafka::Kafka::connect(wanted) {
             Ok(log) => return Ok(log),
-            Err(error) if started.elapsed() > RECOVER_WITHIN => return Err(error.to_string()),
+            Err(error) if started.elapsed() > within => return Err(error.to_string()),
             Err(_) => std::thread::sleep(LOOK_AGAIN),
         }
     }

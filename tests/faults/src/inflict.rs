@@ -52,7 +52,7 @@ pub(crate) fn inflict(house: &mut House, step: &Step<Kind>) -> Outcome<Inflicted
         Kind::KillInCommit => kill_in_commit(house, Hold::Answer, &mut rng),
         Kind::KillBeforeCommit => kill_in_commit(house, Hold::Late, &mut rng),
         Kind::StopStore | Kind::KillStore => store(house, step.kind, &mut rng),
-        Kind::FullDisk => disk::fill_and_free(house.runtime.handle(), step.number),
+        Kind::FullDisk => disk::fill_and_free(house.runtime.handle(), step.number, house.recover_within),
         Kind::PoisonCommands => {
             poison::commands(house, &mut rng)?;
             house.moves(Instant::now())

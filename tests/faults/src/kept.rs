@@ -82,8 +82,15 @@ mod tests {
     fn a_run_goes_on_from_its_file_and_no_other() {
         let folder = tempfile::tempdir().expect("a folder");
         let (state, table) = (folder.path().join("state.json"), folder.path().join("table.md"));
-        let options =
-            Options { seed: 7, faults: 16, kinds: Kind::ALL.to_vec(), checkpoint_every: 8, table: Some(table.clone()), state: Some(state) };
+        let options = Options {
+            seed: 7,
+            faults: 16,
+            kinds: Kind::ALL.to_vec(),
+            checkpoint_every: 8,
+            recover_within: Duration::from_secs(1),
+            table: Some(table.clone()),
+            state: Some(state),
+        };
         let mut kept = Kept::read(&options).expect("nothing is there");
         assert_eq!((kept.rounds, kept.tally.times()), (0, 0));
         kept.tally.add(Kind::KillEngine, Some(Duration::from_secs(2)));

@@ -1,11 +1,12 @@
 //! `faults`: an unattended run of faults on real processes and real servers.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use atelier_faults::{Kind, Options, ends_everything, run};
 
 const HELP: &str = "faults [--seed N] [--faults N] [--kind KIND …] [--checkpoint-every N]
-       [--table FILE] [--state FILE] [--plan]
+       [--recover-within-s N] [--table FILE] [--state FILE] [--plan]
 
 Starts three Kafka nodes behind proxies, PostgreSQL and two of every role, keeps a load running, inflicts the faults
 of a seed and holds what was written against the invariants. Needs what tests/support/install installs.
@@ -14,6 +15,7 @@ of a seed and holds what was written against the invariants. Needs what tests/su
   --faults N              how many (200)
   --kind KIND             only of this kind; may be given several times
   --checkpoint-every N    faults until everything has to add up (8)
+  --recover-within-s N    everything moves again within so many seconds, or it counts as broken (120)
   --table FILE            write the table there, as Markdown, after each checkpoint
   --state FILE            keep there how far the run is; called again with it, it goes on after its last checkpoint
   --plan                  print what would be done, and do nothing
@@ -64,7 +66,15 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool)>, String> {
-    let mut options = Options { seed: 1, faults: 200, kinds: Vec::new(), checkpoint_every: 8, table: None, state: None };
+    let mut options = Options {
+        seed: 1,
+        faults: 200,
+        kinds: Vec::new(),
+        checkpoint_every: 8,
+        recover_within: Duration::from_secs(120),
+        table: None,
+        state: None,
+    };
     let mut only_plan = false;
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -75,6 +85,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<(Options, bool
             "--seed" => options.seed = number(value()?)?,
             "--faults" => options.faults = u32::try_from(number(value()?)?).map_err(|_| "--faults: too many".to_owned())?,
             "--checkpoint-every" => options.checkpoint_every = usize::try_from(number(value()?)?).unwrap_or(usize::MAX),
+            "--recover-within-s" => options.recover_within = Duration::from_secs(number(value()?)?),
             "--table" => options.table = Some(value()?.into()),
             "--state" => options.state = Some(value()?.into()),
             "--kind" => options.kinds.push(value()?.parse()?),

@@ -1,11 +1,11 @@
 //! A run: faults under load, looks after each, checkpoints.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atelier_cli::trials::{Load, Step, Tally, plan};
 
-use crate::house::{House, RECOVER_WITHIN};
+use crate::house::House;
 use crate::inflict::{Inflicted, inflict};
 use crate::judge::Judge;
 use crate::kept::Kept;
@@ -22,6 +22,9 @@ pub struct Options {
     pub kinds: Vec<Kind>,
     /// Faults from one checkpoint to the next, at least 1.
     pub checkpoint_every: usize,
+    /// Everything moves again within it, or a rule is broken; within twice as long the orders that were placed come to
+    /// their end. A machine with little to spare needs more.
+    pub recover_within: Duration,
     /// Where the table is written, anew after each checkpoint.
     pub table: Option<PathBuf>,
     /// Where is kept how far the run is; one that is there goes on from its last checkpoint, with servers of its own.
@@ -46,7 +49,7 @@ pub fn run(options: &Options) -> Outcome<Tally> {
     if kept.rounds > 0 {
         println!("goes on after {} faults", kept.tally.times());
     }
-    let house = House::start(folder.path())?;
+    let house = House::start(folder.path(), options.recover_within)?;
     println!("3 Kafka nodes, PostgreSQL and {} roles work after {:.0} s", house.roles.len(), started.elapsed().as_secs_f64());
     let judge = Judge::new(house.log.partitions());
     let Options { seed, faults, .. } = *options;
@@ -142,8 +145,8 @@ impl Run {
         broken.extend(self.house.must_run().err());
         let acks = self.house.acknowledged();
         self.judge.acknowledged(acks);
-        broken.extend(self.judge.settled(self.house.log.as_ref(), RECOVER_WITHIN));
-        match self.house.tool(&["audit", "--json", "--settle-s", "60"]) {
+        broken.extend(self.judge.settled(self.house.log.as_ref(), self.house.recover_within));
+        match self.house.tool(&["audit", "--json", "--settle-s", &self.house.recover_within.as_secs().to_string()]) {
             Ok(output) => broken.extend(self.judge.audited(&output)),
             Err(why) => broken.push(why),
         }
@@ -158,7 +161,7 @@ impl Run {
     fn end(&mut self) {
         self.told = false;
         for at in (0..self.house.roles.len()).rev() {
-            if let Err(why) = self.house.roles[at].end(RECOVER_WITHIN) {
+            if let Err(why) = self.house.roles[at].end(self.house.recover_within) {
                 self.broken("at the end", &why.to_string());
             }
         }

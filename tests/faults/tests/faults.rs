@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use atelier_faults::{Kind, Options, run};
@@ -11,12 +12,20 @@ use atelier_faults::{Kind, Options, run};
 /// Long enough for whatever ends by itself once its parent is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(30);
 
+/// Three Kafka nodes and eight roles are enough for one machine.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn every_kind_of_fault_is_recovered_from_and_nothing_is_lost_doubled_or_out_of_order() {
     let kinds = Kind::ALL.to_vec();
     let faults = u32::try_from(kinds.len()).expect("a few");
-    let tally =
-        run(&Options { seed: 1, faults, kinds, checkpoint_every: 13, table: None, state: None }).expect("everything can be started");
+    let _alone = alone();
+    let recover_within = Duration::from_secs(300);
+    let options = Options { seed: 1, faults, kinds, checkpoint_every: 13, recover_within, table: None, state: None };
+    let tally = run(&options).expect("everything can be started");
     assert_eq!(tally.times(), u64::from(faults));
     assert!(tally.violations().is_empty(), "{tally}\n{}", tally.violations().join("\n"));
 }
@@ -53,6 +62,7 @@ fn runs((id, began): &(u32, String)) -> bool {
 /// As a shell starts it in the background: SIGINT is ignored.
 #[test]
 fn a_run_that_is_told_to_end_ends_with_everything_it_started() {
+    let _alone = alone();
     let folder = tempfile::tempdir().expect("a folder");
     let mut kit = Command::new("env")
         .args(["--ignore-signal=INT", env!("CARGO_BIN_EXE_faults"), "--faults", "1", "--kind", "pricing-killed"])

@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) attempt: i32,
     /// Who has the lease of the current attempt.
     pub(crate) lease: Option<String>,
+    /// Until when, where no leap of the order's clock has moved it.
+    lease_until: Option<TimeMs>,
     /// Who works on it.
     pub(crate) operator: Option<String>,
     pub(crate) channel: String,
@@ -44,6 +46,16 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// When what the event calls missed was due, as far as that is on the log; asked before the event is taken.
+    pub(crate) fn due(&self, event: &Event) -> Option<TimeMs> {
+        match &event.data {
+            _ if event.command_id.is_some() => None,
+            EventData::DeadlineMissed { due, .. } => Some(*due),
+            EventData::PricingExpired { worker: Some(_), .. } => self.orders.get(&event.order_id)?.lease_until,
+            _ => None,
+        }
+    }
+
     /// Takes the next event of the log.
     pub(crate) fn take(&mut self, name: &str, event: &Event) -> Result<(), Failure> {
         let known = self.orders.get(&event.order_id).map_or(0, |entry| entry.version);
@@ -78,6 +90,7 @@ impl Entry {
             held: false,
             attempt: 0,
             lease: None,
+            lease_until: None,
             operator: None,
             channel: channel.to_owned(),
             item: item.clone(),
@@ -227,7 +240,11 @@ impl Entry {
         };
         match &event.data {
             EventData::PricingRequested { attempt, .. } => (self.attempt, self.lease) = (*attempt, None),
-            EventData::PricingAccepted { worker, .. } => self.lease = Some(worker.clone()),
+            EventData::PricingAccepted { worker, lease_until, .. } => {
+                (self.lease, self.lease_until) = (Some(worker.clone()), Some(*lease_until));
+            }
+            EventData::PricingProgressed { lease_until, .. } => self.lease_until = Some(*lease_until),
+            EventData::ClockAdvanced { .. } => self.lease_until = None,
             EventData::PriceCalculated { quote, .. } => (self.price_minor, self.lease) = (Some(quote.price.minor), None),
             EventData::OrderAmended { item, .. } => {
                 self.price_minor = None;

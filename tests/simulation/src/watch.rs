@@ -22,6 +22,15 @@ const REMEMBERED: usize = atelier_domain::REMEMBERED_COMMANDS;
 pub(crate) struct Heard {
     pub(crate) command: Option<Command>,
     digest: i64,
+    /// When it was written.
+    at: TimeMs,
+}
+
+/// What an engine called missed.
+struct Missed {
+    partition: u32,
+    due: TimeMs,
+    what: String,
 }
 
 /// How a command was answered.
@@ -43,6 +52,8 @@ pub(crate) struct Watch {
     pub(crate) answers: BTreeMap<Uuid, Vec<Answer>>,
     /// Events no outcome has spoken for yet, by the id and digest of the command that caused them.
     unspoken: BTreeMap<(Uuid, i64), Vec<(&'static str, i64)>>,
+    /// Seen by this look.
+    missed: Vec<Missed>,
     /// Attempts requested without a job.
     jobless: BTreeSet<(Uuid, i32)>,
     /// What clients were told is durable.
@@ -63,6 +74,7 @@ impl Watch {
             answered: vec![0; partitions as usize],
             answers: BTreeMap::new(),
             unspoken: BTreeMap::new(),
+            missed: Vec::new(),
             jobless: BTreeSet::new(),
             acknowledged: Vec::new(),
             names: BTreeMap::new(),
@@ -106,6 +118,12 @@ impl Watch {
                 format!("partition {partition}: the group stands at {next}, {answered} commands are decided")
             })?;
         }
+        for Missed { partition, due, what } in self.missed.drain(..) {
+            let undecided = &self.commands[partition as usize][self.answered[partition as usize]..];
+            hold("nothing is missed before what came in time is decided", undecided.iter().all(|heard| heard.at >= due), || {
+                format!("{what}, due at {due}: a command from before that was not decided")
+            })?;
+        }
         Ok(seen)
     }
 
@@ -125,7 +143,7 @@ impl Watch {
             None => trace.line(now, "log", format_args!("command {place} that nobody can read")),
         }
         let digest = command.as_ref().map_or(0, Command::digest);
-        self.commands[record.partition as usize].push(Heard { command, digest });
+        self.commands[record.partition as usize].push(Heard { command, digest, at: now });
     }
 
     fn event(&mut self, record: &Record, now: TimeMs, trace: &mut Trace) -> Result<(), Failure> {
@@ -142,6 +160,9 @@ impl Watch {
         trace.line(now, "log", what);
         let at_home = record.key == event.order_id.to_string() && partition_of(&event.order_id, self.partitions) == record.partition;
         hold("an order lies in one partition", at_home, || format!("event {place} is of {name}"))?;
+        if let Some(due) = self.ledger.due(&event) {
+            self.missed.push(Missed { partition: record.partition, due, what: format!("{name} v{}: {}", event.version, event.type_name) });
+        }
         self.ledger.take(&name, &event)?;
         if let (Some(command), Some(digest)) = (event.command_id, event.command_digest) {
             self.unspoken.entry((command, digest)).or_default().push((event.data.type_name(), event.version));

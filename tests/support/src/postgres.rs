@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::process::Process;
 use crate::scratch::{Folder, free_port, is_root};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(180);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The server's superuser; no password, loopback only.
 const ROLE: &str = "atelier";

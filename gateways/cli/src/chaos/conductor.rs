@@ -19,10 +19,6 @@ use crate::Failure;
 use crate::settings::LogChoice;
 use crate::wiring::{self, Access};
 
-/// Everything moves again within it, or a rule is broken. Far above what any fault here takes.
-const RECOVER_WITHIN: Duration = Duration::from_secs(90);
-/// The orders that were placed come to their end within it.
-const FINISH_WITHIN: Duration = Duration::from_secs(180);
 /// A role that is asked ends within it.
 const END_WITHIN: Duration = Duration::from_secs(30);
 /// Longer than the session of an owner (6 s).
@@ -44,6 +40,9 @@ pub(super) struct Conductor {
     prober: Prober,
     tally: Tally,
     say: Say,
+    /// Everything moves again within it, or a rule is broken; within twice as long the orders that were placed come to
+    /// their end.
+    recover_within: Duration,
 }
 
 /// What is left to be judged, while the roles still run.
@@ -56,7 +55,7 @@ pub(super) struct Played {
 
 impl Conductor {
     /// Starts the roles; returns when everything works.
-    pub(super) async fn start(ground: &Ground, seed: u64, say: Say) -> Result<Self, Failure> {
+    pub(super) async fn start(ground: &Ground, seed: u64, recover_within: Duration, say: Say) -> Result<Self, Failure> {
         let command = ground.command()?;
         let listen = free_address()?;
         let url = format!("http://{listen}");
@@ -79,9 +78,9 @@ impl Conductor {
             let command = command.clone();
             children.push(Child::start(name, &ground.settings.data, move || with(command(), &args))?);
         }
-        let log = wait_for_log(ground, &mut children).await?;
+        let log = wait_for_log(ground, &mut children, recover_within).await?;
         let mut prober = Prober::new(&url, log.partitions(), format!("chaos-{}", Uuid::now_v7().simple()))?;
-        prober.all_moves(Instant::now(), RECOVER_WITHIN).await.map_err(|why| format!("the roles do not work: {why}"))?;
+        prober.all_moves(Instant::now(), recover_within).await.map_err(|why| format!("the roles do not work: {why}"))?;
         say.line(&format!("the roles work at {url}; seed {seed}"));
         Ok(Self {
             roles: children,
@@ -92,6 +91,7 @@ impl Conductor {
             prober,
             tally: Tally::default(),
             say,
+            recover_within,
         })
     }
 
@@ -117,7 +117,7 @@ impl Conductor {
             }
         }
         let noted = load.acks.clone();
-        if let Err(why) = load.finish(FINISH_WITHIN) {
+        if let Err(why) = load.finish(self.recover_within * 2) {
             self.tally.violation("at the end", why);
         }
         let mut acks = self.prober.take_acks();
@@ -129,8 +129,12 @@ impl Conductor {
         let (started, target) = (Instant::now(), self.events()? + count);
         while self.events()? < target {
             load.must_run().map_err(text)?;
-            if started.elapsed() > RECOVER_WITHIN {
-                return Err(format!("the load stands still: {} of {target} events after {} s", self.events()?, RECOVER_WITHIN.as_secs()));
+            if started.elapsed() > self.recover_within {
+                return Err(format!(
+                    "the load stands still: {} of {target} events after {} s",
+                    self.events()?,
+                    self.recover_within.as_secs()
+                ));
             }
             std::thread::sleep(LOOK_AGAIN);
         }
@@ -143,7 +147,7 @@ impl Conductor {
         let end = |partition| loop {
             match self.log.end(Topic::Events, partition) {
                 Ok(end) => return Ok(end),
-                Err(atelier_log::Error::Unavailable(_)) if started.elapsed() < RECOVER_WITHIN => std::thread::sleep(LOOK_AGAIN),
+                Err(atelier_log::Error::Unavailable(_)) if started.elapsed() < self.recover_within => std::thread::sleep(LOOK_AGAIN),
                 Err(error) => return Err(text(error)),
             }
         };
@@ -213,7 +217,7 @@ impl Conductor {
     }
 
     fn moves(&mut self, since: Instant, runtime: &Handle) -> Result<Duration, String> {
-        runtime.block_on(self.prober.all_moves(since, RECOVER_WITHIN))
+        runtime.block_on(self.prober.all_moves(since, self.recover_within))
     }
 }
 
@@ -244,14 +248,14 @@ fn free_address() -> std::io::Result<String> {
 }
 
 /// The log, once the roles have made it.
-async fn wait_for_log(ground: &Ground, roles: &mut [Child]) -> Result<Arc<dyn Log>, Failure> {
+async fn wait_for_log(ground: &Ground, roles: &mut [Child], within: Duration) -> Result<Arc<dyn Log>, Failure> {
     let access = if ground.settings.log == LogChoice::Embedded { Access::ReadOnly } else { Access::Full };
     let started = Instant::now();
     loop {
         roles.iter_mut().try_for_each(Child::must_run)?;
         match wiring::log(&ground.settings, access).await {
             Ok(log) => return Ok(log),
-            Err(error) if started.elapsed() > RECOVER_WITHIN => return Err(error),
+            Err(error) if started.elapsed() > within => return Err(error),
             Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }

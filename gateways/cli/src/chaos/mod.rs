@@ -33,7 +33,7 @@ pub(crate) async fn run(settings: &Settings, args: &ChaosArgs) -> Result<ExitCod
     let ground = Ground::prepare(settings).await?;
     let say = Say { json: args.json };
     say.line(&format!("chaos: seed {}, {} faults, on {}", args.seed, args.faults, ground.describe()));
-    let conductor = Conductor::start(&ground, args.seed, say).await?;
+    let conductor = Conductor::start(&ground, args.seed, args.recover_within, say).await?;
     let (runtime, seed) = (tokio::runtime::Handle::current(), args.seed);
     let mut played = tokio::task::spawn_blocking(move || conductor.play(&steps, seed, &runtime, &stop)).await??;
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use atelier_http::Surface;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -76,6 +77,9 @@ pub(crate) struct ChaosArgs {
     /// Faults to inflict
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "N")]
     pub(crate) faults: u32,
+    /// Everything moves again so long after a fault (30s, 5m), or it counts as broken; more for a machine with little to spare
+    #[arg(long, default_value = "90s", value_name = "TIME", value_parser = super::tools::duration)]
+    pub(crate) recover_within: Duration,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) plan: bool,

@@ -28,7 +28,7 @@ pub(crate) struct AuditArgs {
     #[arg(long)]
     pub(crate) log_only: bool,
     /// Audit again and again with this pause (30s, 5m, 1h), until told to stop
-    #[arg(long, value_name = "PAUSE", value_parser = pause)]
+    #[arg(long, value_name = "PAUSE", value_parser = duration)]
     pub(crate) every: Option<Duration>,
     /// With --every: address for /healthz, /readyz and /metrics; not served unless given
     #[arg(long, env = "ATELIER_LISTEN", value_name = "ADDR")]
@@ -36,7 +36,7 @@ pub(crate) struct AuditArgs {
 }
 
 /// `30s`, `5m`, `1h`.
-fn pause(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write it as 30s, 5m or 1h".to_owned();
     let (number, unit_s) = match text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)? {
         (number, "s") => (number, 1),

@@ -89,6 +89,7 @@ pub(crate) fn environment(settings: &Settings, carrier_secret: &str) -> Vec<(&'s
         ("ATELIER_DATA", settings.data.display().to_string()),
         ("ATELIER_TOPIC_PREFIX", settings.topic_prefix.clone()),
         ("ATELIER_WEBHOOK_LATE_S", settings.webhook_late_s.to_string()),
+        ("ATELIER_DECIDE_WITHIN_S", settings.decide_within_s.to_string()),
         ("ATELIER_PUBLIC_URL", settings.public_url.clone()),
     ];
     if let LogChoice::Kafka { brokers } = &settings.log {

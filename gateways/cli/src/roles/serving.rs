@@ -50,6 +50,7 @@ pub(crate) async fn serve(
     let config = Config {
         staff: StaffPolicy::for_surfaces(listen, surfaces)?,
         carrier_secret: config.carrier_secret.or(wiring::carrier_secret(settings)?),
+        decide_limit: Duration::from_secs(u64::from(settings.decide_within_s)),
         undelivered_limit: Duration::from_secs(u64::from(settings.webhook_late_s)),
         ..config
     };

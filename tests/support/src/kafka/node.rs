@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::scratch::Folder;
 
 /// A cold JVM on a busy two-core machine.
-const READY_WITHIN: Duration = Duration::from_secs(90);
+const READY_WITHIN: Duration = Duration::from_secs(180);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// Any; the same for `format` and all nodes of a cluster.
 const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qk";
