@@ -131,6 +131,10 @@ impl Worker {
         worker
     }
 
+    pub(crate) fn position(&self, partition: Partition) -> u64 {
+        self.owner.position(partition)
+    }
+
     pub(crate) fn step(&mut self, max: usize, timeout: Duration) {
         match self.owner.poll(max, timeout) {
             Ok(Polled::Assigned(partitions)) => {

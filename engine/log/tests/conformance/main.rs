@@ -55,6 +55,7 @@ promises! { memory on InMemory, embedded on InFolder, kafka on OnKafka: {
     }
     owning {
         commands_come_in_order_and_once
+        an_owner_knows_how_far_it_has_come
         at_most_as_many_as_asked_for
         a_successor_starts_at_the_committed_offset
         two_workers_split_the_partitions

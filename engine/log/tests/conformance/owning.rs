@@ -47,6 +47,28 @@ pub(crate) fn a_successor_starts_at_the_committed_offset(subject: &dyn Subject) 
     assert_eq!(second.keys(), ["3", "4"]);
 }
 
+/// Whoever asks whether all commands up to the end are handed out must not be told so before.
+pub(crate) fn an_owner_knows_how_far_it_has_come(subject: &dyn Subject) {
+    let log = subject.open();
+    let offsets = ask(&*log, 5);
+    let end = log.end(Topic::Commands, 0).expect("the log answers");
+    let mut first = Worker::alone(&*log, "a");
+    first.until_commands(5);
+    assert_eq!(first.position(0), end);
+    first.commit(&decided("of 0 to 2", offsets[3]));
+    drop(first);
+    until_committed(&*log, 0, offsets[3]);
+    let mut second = Worker::join(&*log, Some("b"), 0, 1);
+    let mut handed_out = offsets[3];
+    until("it has come to the end", || {
+        assert!(second.position(0) <= handed_out, "at {}, and only what is before {handed_out} was handed out", second.position(0));
+        second.step(1, SHORT);
+        handed_out = second.commands.last().map_or(handed_out, |command| command.offset + 1);
+        (second.position(0) == end).then_some(())
+    });
+    assert_eq!((handed_out, second.keys()), (end, vec!["3", "4"]));
+}
+
 pub(crate) fn two_workers_split_the_partitions(subject: &dyn Subject) {
     let log = subject.open();
     let mut one = Worker::join(&*log, Some("a"), 0, 2);

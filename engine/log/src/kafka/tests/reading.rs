@@ -50,6 +50,33 @@ fn an_owner_goes_on_where_the_last_one_stopped() {
     assert_eq!(commands(owner.as_mut(), 1).iter().map(asked).collect::<Vec<_>>(), ["c"]);
 }
 
+/// Another program may write commands in transactions, whose ends take offsets and are handed to nobody.
+#[test]
+fn an_owner_gets_to_the_end_also_where_a_transaction_ends_there() {
+    let log = Kafka::connect(config()).expect("connected");
+    let mut owner = log.own(membership(None)).expect("joined");
+    assigned(owner.as_mut(), &[0, 1]);
+    let foreign = Transaction { partition: 1, records: vec![(Topic::Commands, 0, new_record("theirs"))], next_command: 0 };
+    owner.commit(&foreign).expect("committed");
+    assert_eq!(commands(owner.as_mut(), 1).len(), 1);
+    let end = log.end(Topic::Commands, 0).expect("asked");
+    assert_eq!(end, 2, "the record and the mark");
+    let gets_there = |owner: &mut dyn Owner| {
+        until("the owner is at the end", || {
+            assert!(!matches!(owner.poll(100, STEP).expect("polled"), Polled::Commands(_)), "nothing is left");
+            (owner.position(0) == end).then_some(())
+        });
+    };
+    gets_there(owner.as_mut());
+    owner.commit(&events(0, 1, &["done"])).expect("committed");
+    drop(owner);
+
+    // Its successor begins between the two.
+    let mut owner = log.own(membership(None)).expect("joined");
+    assigned(owner.as_mut(), &[0, 1]);
+    gets_there(owner.as_mut());
+}
+
 /// Brokers forget the offsets of a group that was away for long. A group that they never knew is the same to us.
 #[test]
 fn without_a_committed_offset_the_outcomes_say_where_to_go_on() {
