@@ -34,6 +34,8 @@ struct Owned {
     producer: Producer,
     /// The first command not handed out.
     next: u64,
+    /// The consumer gave another one, and could not be set to it again yet.
+    astray: bool,
     /// The consumer was set to it again, because it gave another one.
     set_again: bool,
     /// The first command not consumed, as last committed.
@@ -134,7 +136,7 @@ impl Owner {
         let claimed = self.claims.pursue(&self.config, &self.group, &self.membership.group)?;
         let partitions = claimed.iter().map(|claimed| claimed.partition).collect();
         for Claimed { partition, producer, next } in claimed {
-            self.owned.insert(partition, Owned { producer, next, set_again: false, consumed: next, renew: false });
+            self.owned.insert(partition, Owned { producer, next, astray: false, set_again: false, consumed: next, renew: false });
         }
         Ok(partitions)
     }
@@ -150,7 +152,7 @@ impl Owner {
                     if let Some(owned) = self.owned.get_mut(&partition) {
                         match Met::of(offset, owned.next, owned.set_again) {
                             Met::Next => {
-                                (owned.next, owned.set_again) = (offset + 1, false);
+                                (owned.next, owned.astray, owned.set_again) = (offset + 1, false, false);
                                 records.push(command(&message));
                             }
                             Met::Astray => {
@@ -161,9 +163,9 @@ impl Owner {
                                     "the consumer went astray; it is set to the next command again"
                                 );
                                 match self.group.go_to(partition, owned.next) {
-                                    Ok(()) => owned.set_again = true,
+                                    Ok(()) => (owned.astray, owned.set_again) = (false, true),
                                     // Whatever comes is not the next one either.
-                                    Err(error) => self.failure = Some(error),
+                                    Err(error) => (owned.astray, self.failure) = (true, Some(error)),
                                 }
                             }
                             Met::Old => {}
@@ -350,9 +352,9 @@ impl crate::Owner for Owner {
 
     fn position(&self, partition: Partition) -> u64 {
         let Some(owned) = self.owned.get(&partition) else { return 0 };
-        // Where the consumer went astray it has not passed what lies between. Otherwise it may be further than the last
-        // command: the end of another program's transaction takes an offset, and is never handed out.
-        let passed = if owned.set_again { None } else { self.group.position(partition) };
+        // The consumer may be further than the last command, as the end of another program's transaction takes an offset and
+        // is never handed out. Where it went astray it has not passed what lies between.
+        let passed = if owned.astray { None } else { self.group.position(partition) };
         owned.next.max(passed.unwrap_or(0))
     }
 
