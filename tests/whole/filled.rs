@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub(crate) const PARTITIONS: u32 = 2;
 /// Commands of one life, the last of which ends it.
 pub(crate) const STEPS: usize = 4;
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(300);
 const NOW_MS: i64 = 1_790_000_000_000;
 /// Commands of a transaction.
 const BATCH: usize = 1000;

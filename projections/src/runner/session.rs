@@ -234,6 +234,6 @@ mod tests {
         let (stop, mut seen) = watch::channel(false);
         stop.send_replace(true);
         stopped(&mut seen).await;
-        tokio::time::timeout(Duration::from_secs(60), stopped(&mut seen)).await.expect("it is over at once");
+        tokio::time::timeout(Duration::from_secs(300), stopped(&mut seen)).await.expect("it is over at once");
     }
 }

@@ -13,7 +13,7 @@ use atelier_support::Postgres;
 use sqlx::{AnyConnection, Column, Connection, Row};
 
 /// Long enough for anything that works.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 #[rustfmt::skip]
 const TABLES: &[&str] = &[

@@ -28,7 +28,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const TRIES_MAX: u32 = 2_000;
 /// Orders tried after that; each must be refused, or kept.
 const TRIES_MORE: u32 = 20;
-const END_WITHIN: Duration = Duration::from_secs(30);
+const END_WITHIN: Duration = Duration::from_secs(120);
 const UNAVAILABLE: u16 = 503;
 
 /// Fills the disk under load and frees it. Returns how long after that everything moved again.

@@ -16,7 +16,7 @@ const FREEZE: Duration = Duration::from_secs(8);
 const SKEW_MS: i64 = 20_000;
 const STORM: usize = 4;
 /// A commit comes by within it: the load never pauses for so long.
-const CAUGHT_WITHIN: Duration = Duration::from_secs(60);
+const CAUGHT_WITHIN: Duration = Duration::from_secs(300);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// What a fault has come to.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use atelier_faults::{Kind, Options, run};
 
 /// Long enough for whatever ends by itself once its parent is gone.
-const GONE_WITHIN: Duration = Duration::from_secs(30);
+const GONE_WITHIN: Duration = Duration::from_secs(300);
 
 /// Three Kafka nodes and eight roles are enough for one machine.
 fn alone() -> MutexGuard<'static, ()> {

@@ -10,7 +10,7 @@ use atelier_schemas::{Topic, partition_of};
 use super::decoded::{Decoder, Fields, field, number, text};
 
 /// An open transaction holds a reader of committed records; it is ended long before that.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(200);
 const BATCH: usize = 1000;
 /// The consumer group of the engines.

@@ -78,7 +78,7 @@ mod tests {
             drop(member);
             done.send(())
         });
-        over.recv_timeout(Duration::from_secs(60)).expect("it goes on");
+        over.recv_timeout(Duration::from_secs(300)).expect("it goes on");
         assert!(ended.try_recv().is_err(), "it has not ended, and here we are");
         go.send(()).unwrap();
         ended.recv().expect("it ends in its own time");

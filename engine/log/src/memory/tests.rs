@@ -8,7 +8,7 @@ use super::{Fault, Memory};
 use crate::local::block_on;
 use crate::{CommitError, Error, Log, Membership, NewRecord, Owner, Polled, Transaction};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(300);
 
 fn record(key: &str) -> NewRecord {
     NewRecord { key: key.to_owned(), kind: "OrderHeld", traceparent: None, payload: Vec::new() }

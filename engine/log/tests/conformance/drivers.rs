@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use crate::subject::PARTITIONS;
 
 /// A group that has to notice a dead member needs some seconds, on a busy machine many.
-pub(crate) const LONG: Duration = Duration::from_secs(90);
+pub(crate) const LONG: Duration = Duration::from_secs(300);
 /// Between two looks at a condition.
 pub(crate) const SHORT: Duration = Duration::from_millis(100);
 /// The group of the owners.

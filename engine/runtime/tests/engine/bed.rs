@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 /// Nothing here takes nearly so long; it bounds a test that would wait for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(20);
 
 pub(crate) struct Bed {

@@ -100,7 +100,7 @@ async fn events_are_chosen_by_time_type_and_order() {
 
 /// The next line of a body that goes on.
 async fn next_line(body: &mut BodyDataStream) -> Option<Value> {
-    let chunk = tokio::time::timeout(Duration::from_secs(20), body.next()).await.expect("in time")?.expect("not broken off");
+    let chunk = tokio::time::timeout(Duration::from_secs(300), body.next()).await.expect("in time")?.expect("not broken off");
     Some(serde_json::from_slice(&chunk).expect("one line at a time here"))
 }
 

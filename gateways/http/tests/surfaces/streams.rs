@@ -11,7 +11,7 @@ use crate::house::{House, get};
 /// The next event: name, id, data. Comment lines are passed over.
 async fn next_event(body: &mut BodyDataStream) -> Option<(String, String, Value)> {
     loop {
-        let chunk = tokio::time::timeout(Duration::from_secs(20), body.next()).await.expect("in time")?.expect("not broken off");
+        let chunk = tokio::time::timeout(Duration::from_secs(300), body.next()).await.expect("in time")?.expect("not broken off");
         let text = String::from_utf8(chunk.to_vec()).expect("text");
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
         if text.contains("data:") {

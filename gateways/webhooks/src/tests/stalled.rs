@@ -11,7 +11,7 @@ use crate::tables::LOCK;
 use crate::{LATE_MS, Limits, Parts, Retention, start};
 
 /// Longer than anything takes here.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is sent never ends by itself.
 struct Hanging(UnboundedSender<&'static str>);

@@ -15,7 +15,7 @@ use super::{Config, Kafka};
 use crate::{CommandRecord, Log, Membership, NewRecord, Owner, Partition, Polled, Reader, Record, Transaction};
 
 /// No condition of these tests takes nearly so long; the bound only ends a test that hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const STEP: Duration = Duration::from_millis(50);
 
 fn config() -> Config {

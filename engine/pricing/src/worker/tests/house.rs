@@ -18,7 +18,7 @@ use super::{Worker, WorkerConfig};
 use crate::book::PriceBook;
 
 /// Longer than anything here takes; only a broken worker waits for it.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(300);
 
 /// What the worker's subscription was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
