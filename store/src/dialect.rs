@@ -117,7 +117,7 @@ impl Dialect {
                  SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan"
             }
             (Dialect::Postgres, Use::Read, _) => {
-                "SET statement_timeout = '15s'; SET default_transaction_read_only = on; SET enable_seqscan = off"
+                "SET statement_timeout = '30s'; SET default_transaction_read_only = on; SET enable_seqscan = off"
             }
         }
     }

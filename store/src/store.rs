@@ -17,7 +17,7 @@ use crate::migrations::{self, Failure};
 use crate::{Error, Schema, Transaction};
 
 /// Connecting and migrating may take this long at start.
-pub const OPEN_LIMIT: Duration = Duration::from_secs(15);
+pub const OPEN_LIMIT: Duration = Duration::from_secs(30);
 /// A question waits this long for a connection.
 const READER_WAIT: Duration = Duration::from_secs(10);
 /// A writer waits this long; on SQLite writers take turns.
