@@ -17,7 +17,7 @@ use crate::servers::{self, on_servers};
 const KILLS: u32 = 20;
 const SEED: u64 = 0x5eed;
 const SECRET: &str = "a secret of at least twenty-four bytes";
-const POLICY: &str = r#"{"version": "crashes", "pricing_lease_ms": 3000, "pricing_accept_ms": 3000, "pricing_attempts": 50}"#;
+const POLICY: &str = r#"{"version": "crashes", "pricing_lease_ms": 3000, "pricing_accept_ms": 15000, "pricing_attempts": 50}"#;
 
 fn house(data: &std::path::Path, mut settings: Vec<(&'static str, String)>) -> House {
     let policy = data.join("policy.json");

@@ -16,8 +16,9 @@ use crate::{Outcome, text};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const SECRET: &str = "a secret of at least twenty-four bytes";
-/// Leases short enough that the work of a killed worker is taken up soon, and attempts enough for all that are killed.
-const POLICY: &str = r#"{"version": "faults", "pricing_lease_ms": 3000, "pricing_accept_ms": 3000, "pricing_attempts": 100}"#;
+/// Leases short enough that the work of a killed worker is taken up soon, and attempts enough for all that are killed. Jobs are given
+/// more time to be taken: where they queue for longer than that, each asks for another one, and the queue grows.
+const POLICY: &str = r#"{"version": "faults", "pricing_lease_ms": 3000, "pricing_accept_ms": 15000, "pricing_attempts": 100}"#;
 
 /// The proxies in front of one node.
 pub(crate) struct Gate {

@@ -11,8 +11,9 @@ use crate::demo::{may_call_itself, processes::environment};
 use crate::settings::{LogChoice, Settings, StoreChoice};
 use crate::wiring;
 
-/// Leases short enough that the work of a killed worker is taken up soon, and attempts enough for all that are killed.
-const POLICY: &str = r#"{"version": "chaos", "pricing_lease_ms": 3000, "pricing_accept_ms": 3000, "pricing_attempts": 100}"#;
+/// Leases short enough that the work of a killed worker is taken up soon, and attempts enough for all that are killed. Jobs are given
+/// more time to be taken: where they queue for longer than that, each asks for another one, and the queue grows.
+const POLICY: &str = r#"{"version": "chaos", "pricing_lease_ms": 3000, "pricing_accept_ms": 15000, "pricing_attempts": 100}"#;
 
 /// See the module.
 pub(super) struct Ground {
