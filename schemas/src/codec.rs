@@ -90,7 +90,7 @@ macro_rules! framed {
 }
 framed!(Command, "command.avsc", "command-2.avsc", "command-1.avsc");
 framed!(Event, "event.avsc", "event-3.avsc", "event-2.avsc", "event-1.avsc");
-framed!(Outcome, "outcome.avsc");
+framed!(Outcome, "outcome.avsc", "outcome-1.avsc");
 framed!(PricingJob, "pricing_job.avsc");
 
 impl EventOf<Word> {

@@ -78,6 +78,9 @@ union! {
             version: Option<i64>,
             /// What may be asked instead.
             allowed: Vec<W>,
+            /// Of a pricing attempt that is over because nobody took it: the one that asks for the same work now and is free.
+            #[serde(default)]
+            attempt: Option<i32>,
         },
     }
 }

@@ -115,7 +115,7 @@ fn carry_out(order: &Order, command: Command, (role, name): (Role, &str), policy
             Ok(vec![Event::TermsAgreed { approve_up_to: price }, Event::OrderSubmitted, submitted])
         }
         Command::AcceptPricing { attempt, worker } => {
-            current_attempt(order, attempt)?;
+            unclaimed(order, attempt)?;
             one(Event::PricingAccepted { attempt, worker, lease_until: now + policy.pricing_lease_ms })
         }
         Command::HeartbeatPricing { attempt, worker, progress_percent } => {
@@ -267,7 +267,17 @@ fn makeable(item: &Item, policy: &Policy) -> Result<(), Rejection> {
 
 fn current_attempt(order: &Order, given: u32) -> Result<(), Rejection> {
     let current = order.pricing.attempt;
-    if given == current { Ok(()) } else { Err(Rejection::StaleAttempt { given, current }) }
+    if given == current { Ok(()) } else { Err(Rejection::StaleAttempt { given, current, free: false }) }
+}
+
+/// Whether a worker may have the attempt, where nobody has one. A worker that comes with an earlier dispatch of the same work is
+/// told which one is free: behind a queue longer than the dispatches wait, every job would else be over when its turn comes.
+fn unclaimed(order: &Order, given: u32) -> Result<(), Rejection> {
+    current_attempt(order, given).map_err(|rejection| {
+        let current = order.pricing.attempt;
+        let dispatches_of_it = current.saturating_sub(order.pricing.unaccepted)..current;
+        if dispatches_of_it.contains(&given) { Rejection::StaleAttempt { given, current, free: true } } else { rejection }
+    })
 }
 
 fn lease_of(order: &Order, attempt: u32, worker: &str) -> Result<(), Rejection> {

@@ -62,6 +62,8 @@ pub enum Rejection {
         given: u32,
         /// What counts.
         current: u32,
+        /// The current one asks for the same work, and nobody has taken it yet.
+        free: bool,
     },
     /// Somebody else has it.
     #[error("{holder} has it")]
@@ -111,7 +113,10 @@ impl Rejection {
             Rejection::Version { actual, .. } => format!("read the order again and repeat with If-Match: \"{actual}\" if it still applies"),
             Rejection::Invalid { fix, .. } => fix.clone(),
             Rejection::KeyReused => "repeat the first request exactly, or use a new key".into(),
-            Rejection::StaleAttempt { .. } => "drop this attempt; the newer one is under way".into(),
+            Rejection::StaleAttempt { current, free: true, .. } => {
+                format!("ask for attempt {current} instead: it is the same work, and nobody has it")
+            }
+            Rejection::StaleAttempt { free: false, .. } => "drop this attempt; the newer one is under way".into(),
             Rejection::NotHolder { holder } => format!("ask {holder} to release it"),
             Rejection::SandboxOrder => "leave it to the partner, whose sandbox key moves it".into(),
             Rejection::LiveOrder { .. } => "place an order with a sandbox key and ask it of that one".into(),
@@ -123,6 +128,14 @@ impl Rejection {
         match self {
             Rejection::NotAllowed { allowed, .. } | Rejection::Held { allowed, .. } => allowed,
             _ => &[],
+        }
+    }
+
+    /// The pricing attempt that may be asked for instead, with the job at hand.
+    pub const fn attempt(&self) -> Option<u32> {
+        match self {
+            Rejection::StaleAttempt { current, free: true, .. } => Some(*current),
+            _ => None,
         }
     }
 

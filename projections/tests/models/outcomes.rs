@@ -53,6 +53,7 @@ async fn an_acceptance_takes_the_place_of_a_refusal_and_keeps_it() {
             status: None,
             version: None,
             allowed: Vec::new(),
+            attempt: None,
         };
         append(&log, order, refused.encode()).await;
         settle(&runner, &log).await;

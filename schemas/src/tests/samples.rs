@@ -193,9 +193,20 @@ pub(super) fn outcomes() -> Vec<Outcome> {
             status: Some("SUBMITTED".into()),
             version: Some(4),
             allowed: vec!["cancel".into()],
+            attempt: None,
+        },
+        OutcomeResult::Refused {
+            code: "stale_attempt".into(),
+            detail: "attempt 1 is not the current one (2)".into(),
+            field: None,
+            fix: "ask for attempt 2 instead: it is the same work, and nobody has it".into(),
+            status: Some("SUBMITTED".into()),
+            version: Some(6),
+            allowed: Vec::new(),
+            attempt: Some(2),
         },
     ];
-    assert_eq!(results.iter().map(OutcomeResult::type_name).collect::<Vec<_>>(), OutcomeResult::TYPES, "one sample per branch");
+    assert_eq!(results[..2].iter().map(OutcomeResult::type_name).collect::<Vec<_>>(), OutcomeResult::TYPES, "one sample per branch");
     results
         .into_iter()
         .map(|result| Outcome {

@@ -161,9 +161,14 @@ impl Entry {
                 current(*attempt)?;
                 holder(worker)
             }
-            EventData::PriceCalculated { attempt, .. } => {
+            EventData::PriceCalculated { attempt, quote } => {
                 current(*attempt)?;
-                holder(&event.actor.name)
+                holder(&event.actor.name)?;
+                // The workers of a simulation price a piece at 100, and add the attempt.
+                let pieces = quote.price.minor / 100;
+                hold("a price is for what the order is now", pieces == i64::from(self.item.quantity), || {
+                    say(&format!("for {pieces} pieces"))
+                })
             }
             EventData::PricingExpired { attempt, worker, .. } => {
                 current(*attempt)?;

@@ -131,7 +131,20 @@ impl Worker {
         let dice = pick.map_or(HELPFUL, |pick| pick % 100);
         match &job.doing {
             Doing::Asking(accept) => {
-                let granted = match watch.answer(&accept.command_id) {
+                let answer = watch.answer(&accept.command_id);
+                if let Some(OutcomeResult::Refused { attempt: Some(free), .. }) = answer
+                    && *free > job.job.attempt
+                    && dice >= 15
+                {
+                    let free = PricingJob { attempt: *free, ..job.job };
+                    trace.line(now, self.name, format_args!("asks for attempt {}, which is free", free.attempt));
+                    let data = CommandData::AcceptPricing { attempt: free.attempt, worker: self.name.to_owned() };
+                    let accept = command(self.name, &free, &format!("accept/{}", job.place.1), now, data);
+                    let _ = append(log, &accept, watch);
+                    self.past.push(free.clone());
+                    return Some(Job { job: free, doing: Doing::Asking(accept), ..job });
+                }
+                let granted = match answer {
                     None => {
                         if dice < 50 || pick.is_none() {
                             let _ = append(log, accept, watch);

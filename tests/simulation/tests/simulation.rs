@@ -17,16 +17,28 @@ fn bed() -> Bed {
 }
 
 fn tell(client: usize, data: CommandData) -> [Step; 2] {
-    [Step::Tell { client, order: 0, data: Box::new(data) }, Step::Send { client }]
+    tell_of(0, client, data)
+}
+
+fn tell_of(order: usize, client: usize, data: CommandData) -> [Step; 2] {
+    [Step::Tell { client, order, data: Box::new(data) }, Step::Send { client }]
 }
 
 fn create() -> [Step; 2] {
+    create_number(0)
+}
+
+fn create_number(order: usize) -> [Step; 2] {
     let item = Item { material: "silver-925".into(), quantity: 1, finish: "polished".into() };
-    tell(SHOP, CommandData::CreateOrder { channel: "shop".into(), client: "shop".into(), reference: None, customer: None, item })
+    tell_of(order, SHOP, CommandData::CreateOrder { channel: "shop".into(), client: "shop".into(), reference: None, customer: None, item })
 }
 
 fn attach() -> [Step; 2] {
-    tell(SHOP, CommandData::AttachModel { model: Model { sha256: "ab".repeat(32), format: "stl".into(), size_bytes: 84 } })
+    tell(SHOP, CommandData::AttachModel { model: a_model() })
+}
+
+fn a_model() -> Model {
+    Model { sha256: "ab".repeat(32), format: "stl".into(), size_bytes: 84 }
 }
 
 fn submit() -> [Step; 2] {
@@ -163,6 +175,28 @@ fn a_job_whose_worker_dies_is_priced_by_another_in_its_next_attempt() {
     let steps = submitted().chain([work(0), TURN, Step::WorkerDies { worker: 0 }, work(1), TURN, work(1), LEASE_OVER, TURN, work(1)]);
     let seen = ["w1        dies with a job", "w2        takes job 0/0, attempt 1", "takes job 0/1, attempt 2", "PriceCalculated"];
     sound(steps, &seen);
+}
+
+/// Behind a queue longer than a dispatch waits, each job is over when its turn comes. It is work all the same.
+#[test]
+fn a_queue_longer_than_a_dispatch_waits_is_worked_off_from_its_front() {
+    const ORDERS: usize = 12;
+    let each = |order| {
+        let attached = tell_of(order, SHOP, CommandData::AttachModel { model: a_model() });
+        let submitted = tell_of(order, SHOP, CommandData::SubmitOrder {});
+        create_number(order).into_iter().chain(turns()).chain(attached).chain(submitted).chain(turns())
+    };
+    // In the time that a first dispatch waits, one job: taken, asked for again, granted, brought home, over.
+    let job = || [Step::Clock { by_ms: 31_000 }, TURN].into_iter().chain((0..5).flat_map(|_| [Step::Work { worker: 0, pick: 99 }, TURN]));
+    let steps = [START].into_iter().chain((0..ORDERS).flat_map(each)).chain((0..ORDERS).flat_map(|_| job()));
+    let run = sound(steps, &["which is free"]);
+    let priced: Vec<&str> = run.trace.lines().filter(|line| line.contains("PriceCalculated")).collect();
+    assert_eq!(priced.len(), ORDERS, "{}", run.trace);
+    for (order, line) in priced.iter().enumerate() {
+        let seconds = 31 * (order + 1);
+        let at = format!("00:{:02}:{:02}.000", seconds / 60, seconds % 60);
+        assert!(line.contains(&at) && line.contains(&format!(" o{order} ")), "o{order} at {at}, not {line:?}\n{}", run.trace);
+    }
 }
 
 #[test]

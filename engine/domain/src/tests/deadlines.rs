@@ -1,8 +1,8 @@
 //! What time does to an order.
 
-use crate::testing::{Scenario, quote, ring_model};
+use crate::testing::{Scenario, create_order, quote, ring_model};
 use crate::{
-    Attention, Channel, Command, Decision, Event, Exception, Limit, MissedAction, OnMissed, Policy, Role, Stage, Status, deadline,
+    Attention, Channel, Command, Decision, Event, Exception, Item, Limit, MissedAction, OnMissed, Policy, Role, Stage, Status, deadline,
 };
 
 const MINUTE: i64 = 60_000;
@@ -41,6 +41,47 @@ fn a_lease_that_runs_out_brings_the_next_attempt_and_refuses_the_late_result() {
         .then_rejected("stale_attempt")
         .when(Role::Worker, Command::CompletePricing { attempt: 2, worker: "w2".into(), quote: quote() })
         .then_status(Status::PriceCalculated);
+}
+
+#[test]
+fn an_earlier_dispatch_of_the_same_work_is_told_which_attempt_is_free() {
+    let accept = |attempt| Command::AcceptPricing { attempt, worker: "w".into() };
+    let offered = |scenario: Scenario, attempt| {
+        let asked = scenario.when(Role::Worker, accept(attempt));
+        let offered = match &asked.last {
+            Some(Decision::Rejected(rejection)) => rejection.attempt(),
+            granted => panic!("attempt {attempt}: {granted:?}"),
+        };
+        (asked, offered)
+    };
+    // Nobody takes the first two dispatches: 30 s, then 60 s.
+    let waiting = Scenario::submitted_by_partner(None).after_ms(31_000).after_ms(61_000);
+    let (waiting, free) = offered(waiting, 1);
+    assert_eq!(free, Some(3));
+    let (waiting, free) = offered(waiting.then_rejected("stale_attempt"), 2);
+    assert_eq!(free, Some(3));
+    let (waiting, free) = offered(waiting, 4);
+    assert_eq!(free, None, "there is no such attempt yet");
+    let (taken, free) = offered(waiting.when(Role::Worker, accept(3)), 1);
+    assert_eq!(free, None, "somebody has it");
+
+    // What somebody took and did not bring home is over for good, and so is what came before it.
+    let again = taken.then_rejected("not_allowed").after_ms(31_000);
+    assert_eq!(again.order.as_ref().unwrap().pricing.attempt, 4);
+    let (again, free) = offered(again, 3);
+    assert_eq!(free, None);
+    let (again, free) = offered(again.after_ms(31_000), 3);
+    assert_eq!(free, None);
+    let (again, free) = offered(again, 4);
+    assert_eq!(free, Some(5));
+
+    // Another piece is other work.
+    let Command::CreateOrder { item, .. } = create_order() else { unreachable!("it creates") };
+    let amended = again.when(Role::Partner, Command::AmendOrder { item: Some(Item { quantity: 2, ..item }), model: None });
+    let (amended, free) = offered(amended, 5);
+    assert_eq!(free, None);
+    let (_, free) = offered(amended.after_ms(31_000), 6);
+    assert_eq!(free, Some(7));
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) enum Answered {
     Refused {
         code: String,
         detail: String,
+        /// Of an attempt asked for: the one that is free instead, for the same work.
+        free: Option<i32>,
     },
     /// Nobody answered in the time given, or the log will never take the command.
     Nothing(String),
@@ -76,6 +78,6 @@ impl Shared {
 fn answered(result: OutcomeResult) -> Answered {
     match result {
         OutcomeResult::Accepted { repeated, .. } => Answered::Accepted { repeated },
-        OutcomeResult::Refused { code, detail, .. } => Answered::Refused { code, detail },
+        OutcomeResult::Refused { code, detail, attempt, .. } => Answered::Refused { code, detail, free: attempt },
     }
 }

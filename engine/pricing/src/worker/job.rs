@@ -21,11 +21,11 @@ use crate::failure::Failure;
 type Slot = Option<Arc<OwnedSemaphorePermit>>;
 
 /// Runs a job in a span of its own and counts how it ended. It keeps its `place` to the end.
-pub(super) async fn run(shared: Arc<Shared>, job: PricingJob, claim: Claim, slot: OwnedSemaphorePermit, place: OwnedSemaphorePermit) {
+pub(super) async fn run(shared: Arc<Shared>, mut job: PricingJob, claim: Claim, slot: OwnedSemaphorePermit, place: OwnedSemaphorePermit) {
     let span = tracing::info_span!("pricing_job", order_id = %job.order_id, attempt = job.attempt, correlation_id = %job.correlation_id, worker = shared.config.name);
     async {
         let mut counted = Counted { metrics: &shared.config.metrics, ended: Ended::Broken };
-        counted.ended = steps(&shared, &job, claim, Some(Arc::new(slot))).await;
+        counted.ended = steps(&shared, &mut job, claim, Some(Arc::new(slot))).await;
     }
     .instrument(span)
     .await;
@@ -44,10 +44,10 @@ impl Drop for Counted<'_> {
     }
 }
 
-async fn steps(shared: &Arc<Shared>, job: &PricingJob, claim: Claim, mut slot: Slot) -> Ended {
+async fn steps(shared: &Arc<Shared>, job: &mut PricingJob, claim: Claim, mut slot: Slot) -> Ended {
     let repeated = match answered(shared, &mut slot, ask_for(shared, job)).await {
         Answered::Accepted { repeated } => repeated,
-        Answered::Refused { code, detail } => {
+        Answered::Refused { code, detail, .. } => {
             tracing::info!(code, detail, "the attempt was not granted; skipped");
             claim.decided();
             return Ended::Skipped;
@@ -99,10 +99,26 @@ async fn slot_of(shared: &Shared, slot: &mut Slot) -> Arc<OwnedSemaphorePermit> 
     }
 }
 
-/// Asks for the attempt until it is decided; a draining worker stops asking.
-async fn ask_for(shared: &Shared, job: &PricingJob) -> Answered {
+/// Asks for the job's attempt. Where that is over because nobody took it in time, the one that is free for the same work
+/// becomes the job's: whichever dispatch of an order comes to its turn first, it is priced then.
+async fn ask_for(shared: &Shared, job: &mut PricingJob) -> Answered {
+    let mut answered = ask_once(shared, job, "accept").await;
+    let dispatched = job.attempt;
+    while let Answered::Refused { free: Some(free), .. } = answered
+        && free > job.attempt
+    {
+        tracing::info!(attempt = free, "an earlier dispatch of the same work; the attempt that is free is asked for");
+        job.attempt = free;
+        // A command of its own: the free attempt's own job may lie with this worker too, and must not get this answer again.
+        answered = ask_once(shared, job, &format!("accept/{dispatched}")).await;
+    }
+    answered
+}
+
+/// Asks for an attempt until it is decided; a draining worker stops asking.
+async fn ask_once(shared: &Shared, job: &PricingJob, step: &str) -> Answered {
     let data = CommandData::AcceptPricing { attempt: job.attempt, worker: shared.config.name.clone() };
-    let command = shared.command(job, "accept", data);
+    let command = shared.command(job, step, data);
     let give_up = async {
         shared.drained().await;
         // An answer that is already on its way is still worth having: the lease would be lost otherwise.
@@ -132,7 +148,7 @@ async fn lease_lost(shared: &Shared, job: &PricingJob, percent: &AtomicI32, at_o
         let step = format!("heartbeat/{}/{beat}", (shared.clock)());
         match shared.ask(&shared.command(job, &step, data), None).await {
             Answered::Accepted { .. } => {}
-            Answered::Refused { code, detail } => return format!("{code}: {detail}"),
+            Answered::Refused { code, detail, .. } => return format!("{code}: {detail}"),
             Answered::Nothing(why) => tracing::warn!(why, "a heartbeat was not answered"),
         }
     }
@@ -154,7 +170,7 @@ async fn finish(shared: &Shared, job: &PricingJob, result: Result<Quote, Failure
     };
     match shared.ask(&shared.command(job, step, data), Some(shared.config.patience)).await {
         Answered::Accepted { .. } => ended,
-        Answered::Refused { code, detail } => {
+        Answered::Refused { code, detail, .. } => {
             tracing::warn!(code, detail, "the result came too late and was refused");
             Ended::Late
         }

@@ -4,7 +4,9 @@
 //! 1. `intake`: a thread of its own follows `pricing.jobs` as a member of the group `pricing`. A job is
 //!    a hint: nothing is owned yet.
 //! 2. `job`: the worker asks for the attempt with `AcceptPricing`. Accepted: it holds a lease. Refused:
-//!    somebody else has it, or it is old; the job is skipped.
+//!    somebody else has it, or it is old; the job is skipped. Where it is old only because nobody took it in
+//!    time, the engine names the attempt that is free for the same work, and the worker takes that one: behind a
+//!    queue longer than a dispatch waits, no job would come to its turn in time, and each would be sent again.
 //! 3. Once that is decided the job's offset may be committed; `claims` commits in order. From here on
 //!    the engine's lease keeps the job, not the topic: a worker that dies lets it expire, and the engine
 //!    sends the next attempt.

@@ -36,11 +36,12 @@ pub(super) fn rejected(order: Option<&Order>, rejection: &Rejection) -> OutcomeR
         status: order.map(|order| order.status().as_str().into()),
         version: order.map(|order| order.version as i64),
         allowed: rejection.allowed().iter().map(|action| action.as_str().into()).collect(),
+        attempt: rejection.attempt().map(u32::cast_signed),
     }
 }
 
 pub(super) fn refused(code: &'static str, detail: String, fix: String) -> OutcomeResult {
-    OutcomeResult::Refused { code: code.into(), detail, field: None, fix, status: None, version: None, allowed: Vec::new() }
+    OutcomeResult::Refused { code: code.into(), detail, field: None, fix, status: None, version: None, allowed: Vec::new(), attempt: None }
 }
 
 pub(super) fn invalid(field: &str, message: String, fix: &str) -> OutcomeResult {
@@ -52,6 +53,7 @@ pub(super) fn invalid(field: &str, message: String, fix: &str) -> OutcomeResult 
         status: None,
         version: None,
         allowed: Vec::new(),
+        attempt: None,
     }
 }
 

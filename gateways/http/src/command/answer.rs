@@ -140,7 +140,7 @@ pub(crate) fn settle(outcome: Outcome) -> Result<Settled, Refusal> {
             let events = if dry_run { events } else { Vec::new() };
             Ok(Settled::Accepted { accepted: Accepted { order_id, status, version, dry_run, events }, repeated })
         }
-        OutcomeResult::Refused { code, detail, field, fix, status, version, allowed } => {
+        OutcomeResult::Refused { code, detail, field, fix, status, version, allowed, .. } => {
             let known = Code::of(&code).unwrap_or_else(|| {
                 tracing::warn!(%code, "the engine refused with a code this gateway does not know; it is newer");
                 Code::NotAllowed

@@ -292,6 +292,7 @@ fn refused(code: &str, detail: &str, field: Option<&str>, fix: &str, order: Opti
         status: order.map(|order| status(order.stage).into()),
         version: order.map(|order| order.version),
         allowed: order.map(|_| vec!["cancel".into()]).unwrap_or_default(),
+        attempt: None,
     }
 }
 

@@ -172,7 +172,15 @@ impl Model for Lease {
         let digest = digest(&command);
         let request = Request { command_id: id, digest, role, name, expected_version: None, command };
         match decide(Some(&state.order), request, &self.policy, state.now) {
-            Decision::Rejected(_) => Ok(Next::Same),
+            Decision::Rejected(rejection) => {
+                if let Some(free) = rejection.attempt() {
+                    let current = free == state.told.attempt && state.order.stage == Stage::PricingRequested;
+                    hold("an attempt that is offered is free", current && !state.told.granted.contains(&free), || {
+                        format!("{action:?} is offered attempt {free}, and {} is the current one", state.told.attempt)
+                    })?;
+                }
+                Ok(Next::Same)
+            }
             Decision::Repeated(seen) => {
                 let first = state.told.decided.get(&id);
                 hold("a repeated command gets its first answer", first == Some(&u64::from(seen.version)), || {

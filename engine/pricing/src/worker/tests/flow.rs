@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_log::memory::Fault;
-use atelier_schemas::{CommandData, Framed, Topic};
+use atelier_schemas::{Command, CommandData, Framed, PricingJob, Topic};
 use uuid::Uuid;
 
 use super::super::metrics::Ended;
@@ -141,6 +141,49 @@ async fn a_refused_claim_is_skipped_and_committed() {
     assert_eq!(next.order_id, job.order_id);
     house.refuse(&next, "not_allowed").await;
     wait_for("the second skip", || metrics.jobs_ended(Ended::Skipped) == 2);
+    worker.drain().await;
+    house.no_more_commands();
+}
+
+fn attempt_asked_for(command: &Command) -> i32 {
+    let CommandData::AcceptPricing { attempt, .. } = command.data else { panic!("{command:?}") };
+    attempt
+}
+
+/// Whichever dispatch of an order comes to its turn first, it is priced then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_nobody_took_in_time_is_done_as_the_attempt_that_is_free() {
+    let mut house = House::new();
+    let config = House::config();
+    let metrics = config.metrics.clone();
+    let worker = house.start(config);
+    let job = house.ask_ring(1).await;
+    let first = house.expect("AcceptPricing");
+    assert_eq!(attempt_asked_for(&first), 1);
+    house.offer(&first, 3).await;
+    let second = house.expect("AcceptPricing");
+    assert_eq!(attempt_asked_for(&second), 3);
+    // Dispatched once more while the worker asked.
+    house.offer(&second, 4).await;
+    let third = house.expect("AcceptPricing");
+    assert_eq!(attempt_asked_for(&third), 4);
+    house.accept(&third).await;
+    let complete = house.expect("CompletePricing");
+    assert!(matches!(&complete.data, CommandData::CompletePricing { attempt: 4, .. }), "{complete:?}");
+    house.accept(&complete).await;
+    wait_for("the commit", || house.seen.commits() == [(0, 1)]);
+
+    // The jobs of the later attempts may lie with the same worker. They ask for themselves: the grant was not theirs.
+    for attempt in [3, 4] {
+        let later = PricingJob { attempt, ..job.clone() };
+        house.append(Topic::PricingJobs, &job.order_id, "PricingJob", later.encode()).await;
+        let asked = house.expect("AcceptPricing");
+        assert_eq!(attempt_asked_for(&asked), attempt);
+        assert!(![&second, &third].iter().any(|before| before.command_id == asked.command_id), "another command");
+        house.refuse(&asked, "not_allowed").await;
+    }
+    wait_for("both to be skipped", || metrics.jobs_ended(Ended::Skipped) == 2);
+    assert_eq!(metrics.jobs_ended(Ended::Priced), 1);
     worker.drain().await;
     house.no_more_commands();
 }

@@ -227,6 +227,15 @@ impl House {
     }
 
     pub(super) async fn refuse(&self, command: &Command, code: &str) {
+        self.refuse_with(command, code, None).await;
+    }
+
+    /// The attempt asked for is over, and this one is free for the same work.
+    pub(super) async fn offer(&self, command: &Command, attempt: i32) {
+        self.refuse_with(command, "stale_attempt", Some(attempt)).await;
+    }
+
+    async fn refuse_with(&self, command: &Command, code: &str, attempt: Option<i32>) {
         let result = OutcomeResult::Refused {
             code: code.into(),
             detail: "refused by the test".into(),
@@ -235,6 +244,7 @@ impl House {
             status: None,
             version: None,
             allowed: Vec::new(),
+            attempt,
         };
         self.answer(command, result).await;
     }
