@@ -1,7 +1,7 @@
 //! Restoring a partition: its events to the high watermark, from the first or from where a checkpoint ends.
 //!
 //! The older owner was fenced before this starts, so nothing can be added behind our back: what lies
-//! below the high watermark is all there is.
+//! below the high watermark is all there is. That it is the leader's and not a former one's, the log sees to.
 
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;

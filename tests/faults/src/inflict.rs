@@ -43,6 +43,7 @@ pub(crate) fn inflict(house: &mut House, step: &Step<Kind>) -> Outcome<Inflicted
         Kind::SkewEngine => skew(house, &mut rng),
         Kind::Storm => storm(house, &mut rng),
         Kind::KillBroker => kill_broker(house, &mut rng),
+        Kind::FreezeBroker => freeze_broker(house, &mut rng),
         Kind::CutBroker | Kind::IsolateBroker => cut(house, step.kind, &mut rng),
         Kind::SlowBroker => slow(house, &mut rng),
         Kind::SlowListOffsets => slow_list_offsets(house, &mut rng),
@@ -141,6 +142,21 @@ fn kill_broker(house: &mut House, rng: &mut Rng) -> Outcome<Duration> {
     let recovery = house.moves(since);
     house.cluster.restart(node);
     let recovery = recovery?;
+    house.moves(Instant::now())?;
+    Ok(recovery)
+}
+
+fn freeze_broker(house: &mut House, rng: &mut Rng) -> Outcome<Duration> {
+    let (node, since) = (rng.usize(0..house.gates.len()), Instant::now());
+    house.cluster.freeze(node);
+    let recovery = house.moves(since);
+    // Whoever takes the engine's partitions over asks where they end.
+    let engine = one(house, "engine", rng);
+    let killed = house.roles[engine].kill().map_err(text);
+    house.cluster.thaw(node);
+    let (recovery, ()) = (recovery?, killed?);
+    house.moves(Instant::now())?;
+    house.roles[engine].restart().map_err(text)?;
     house.moves(Instant::now())?;
     Ok(recovery)
 }

@@ -52,6 +52,8 @@ kinds! {
     FreezePricing = "pricing-frozen",
     /// SIGKILL of one of three nodes; back once everything moves without it.
     KillBroker = "broker-killed",
+    /// SIGSTOP of one of three nodes until the others lead, then SIGCONT while an engine takes over: it still believes to lead.
+    FreezeBroker = "broker-frozen",
     /// No client reaches one node, its peers do.
     CutBroker = "broker-cut-from-clients",
     /// Nothing reaches one node, while it reaches the others.

@@ -58,10 +58,7 @@ impl Process {
     /// # Errors
     /// It did not end; the text names the log file and quotes its end.
     pub(crate) fn end_by(&mut self, signal: &str, limit: Duration) -> Result<(), String> {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        if !sent.is_ok_and(|status| status.success()) {
-            return Err(self.complaint(&format!("took no {signal}")));
-        }
+        self.signal(signal)?;
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -70,6 +67,15 @@ impl Process {
             std::thread::sleep(ASK_AGAIN);
         }
         Err(self.complaint(&format!("did not end within {} s of {signal}", limit.as_secs())))
+    }
+
+    /// Sends it a signal, for example `-STOP`.
+    ///
+    /// # Errors
+    /// It took none; the text names the log file and quotes its end.
+    pub(crate) fn signal(&self, signal: &str) -> Result<(), String> {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        if sent.is_ok_and(|status| status.success()) { Ok(()) } else { Err(self.complaint(&format!("took no {signal}"))) }
     }
 
     /// SIGKILL, and waits for the end.

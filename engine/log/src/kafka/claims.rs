@@ -7,19 +7,22 @@ use std::collections::BTreeMap;
 
 use super::config::{ANSWER_WITHIN, Config};
 use super::group::Group;
-use super::transaction::Producer;
+use super::transaction::{Producer, barrier};
 use crate::{Error, Partition};
 
 #[derive(Default)]
 struct Claim {
     producer: Option<Producer>,
-    open: bool,
+    /// Once the producer is open: behind whatever the owners before have written.
+    events_end: Option<u64>,
 }
 
 /// A partition that is now ours.
 pub(super) struct Claimed {
     pub(super) partition: Partition,
     pub(super) producer: Producer,
+    /// Behind whatever the owners before have written; see [`super::floors`].
+    pub(super) events_end: u64,
     /// The first command not consumed.
     pub(super) next: u64,
 }
@@ -59,20 +62,21 @@ impl Claims {
         }
         for (partition, claim) in &mut self.by_partition {
             if claim.producer.is_none() {
-                *claim = Claim { producer: Some(Producer::new(config, name, *partition)?), open: false };
+                *claim = Claim { producer: Some(Producer::new(config, name, *partition)?), events_end: None };
             }
         }
-        let mut failure = self.open();
+        let mut failure = self.open(config, name);
         let mut claimed = Vec::new();
-        let open: Vec<Partition> = self.by_partition.iter().filter(|(_, claim)| claim.open).map(|(partition, _)| *partition).collect();
-        for partition in open {
+        let open: Vec<(Partition, u64)> =
+            self.by_partition.iter().filter_map(|(partition, claim)| Some((*partition, claim.events_end?))).collect();
+        for (partition, events_end) in open {
             // After the fence, so that no older owner can move it any more.
             let next = group.next_command(config, partition).and_then(|next| group.go_to(partition, next).map(|()| next));
             match next {
                 Ok(next) => {
                     if let Some(producer) = self.by_partition.remove(&partition).and_then(|claim| claim.producer) {
                         producer.take_disturbed();
-                        claimed.push(Claimed { partition, producer, next });
+                        claimed.push(Claimed { partition, producer, events_end, next });
                     }
                 }
                 Err(error) => failure = Some(error),
@@ -84,24 +88,30 @@ impl Claims {
         }
     }
 
-    /// Opens the producers side by side: ending the open transaction of a dead owner takes half a second
-    /// each. Returns the last failure. One that could not be opened is thrown away: it may be waiting for a coordinator
-    /// that is none any more.
-    fn open(&mut self) -> Option<Error> {
+    /// Opens the producers side by side, each behind a record that tells where the events end: ending the open transaction
+    /// of a dead owner takes half a second each. Returns the last failure. One that could not be opened is thrown away: it
+    /// may be waiting for a coordinator that is none any more.
+    fn open(&mut self, config: &Config, group: &str) -> Option<Error> {
         let mut failures = Vec::new();
         std::thread::scope(|scope| {
             let mut opening = Vec::new();
-            for (partition, Claim { producer, open }) in &mut self.by_partition {
+            for (partition, Claim { producer, events_end }) in &mut self.by_partition {
                 if let Some(producer) = producer
-                    && !*open
+                    && events_end.is_none()
                 {
-                    opening.push((*partition, open, scope.spawn(|| producer.open(ANSWER_WITHIN))));
+                    let partition = *partition;
+                    let open = move || {
+                        let end = barrier(config, group, partition)?;
+                        producer.open(ANSWER_WITHIN).map_err(|failure| failure.text)?;
+                        Ok::<u64, String>(end)
+                    };
+                    opening.push((partition, events_end, scope.spawn(open)));
                 }
             }
-            for (partition, open, thread) in opening {
+            for (partition, events_end, thread) in opening {
                 match thread.join() {
-                    Ok(Ok(())) => *open = true,
-                    Ok(Err(reason)) => failures.push((partition, reason.text)),
+                    Ok(Ok(end)) => *events_end = Some(end),
+                    Ok(Err(reason)) => failures.push((partition, reason)),
                     Err(_) => failures.push((partition, "its thread panicked".into())),
                 }
             }

@@ -8,6 +8,7 @@ mod append;
 mod claims;
 mod config;
 mod context;
+mod floors;
 mod group;
 mod leaving;
 mod name;
@@ -36,6 +37,7 @@ use crate::{Appending, Error, Log, Membership, NewRecord, Owner, Partition, Read
 use append::Appender;
 use config::{ANSWER_WITHIN, MAX_PAYLOAD_BYTES, create};
 use context::{Plain, unavailable};
+use floors::Floors;
 use topics::Genesis;
 
 type Client = BaseConsumer<Plain>;
@@ -53,6 +55,7 @@ pub struct Kafka {
     /// For questions about the end of partitions. It must see uncommitted records: for others the end is
     /// the first open transaction.
     ends: Client,
+    floors: Arc<Floors>,
     /// For questions about what groups have consumed; one per group.
     groups: Mutex<HashMap<String, Arc<Client>>>,
 }
@@ -71,6 +74,7 @@ impl Kafka {
         Ok(Self {
             appender: Appender::new(&config)?,
             ends: create(&ends, Plain::default())?,
+            floors: Arc::default(),
             groups: Mutex::default(),
             config: Arc::new(config),
             genesis,
@@ -107,7 +111,7 @@ impl Log for Kafka {
     }
 
     fn own(&self, membership: Membership) -> Result<Box<dyn Owner>, Error> {
-        Ok(Box::new(owner::Owner::new(self.config.clone(), membership)?))
+        Ok(Box::new(owner::Owner::new(self.config.clone(), self.floors.clone(), membership)?))
     }
 
     fn read(&self, topic: Topic, from: &[(Partition, u64)]) -> Result<Box<dyn Reader>, Error> {
@@ -120,19 +124,25 @@ impl Log for Kafka {
 
     fn end(&self, topic: Topic, partition: Partition) -> Result<u64, Error> {
         let name = self.config.topic(topic);
+        let floor = self.floors.of(topic, partition);
         let deadline = Instant::now() + ANSWER_WITHIN;
         loop {
             let result = self.ends.fetch_watermarks(&name, partition as i32, LEADER_WITHIN);
             quieten(&self.ends);
             match result {
-                Ok((_, high)) => return Ok(high.unsigned_abs()),
-                // A client that reads nothing asks the leader it once heard of, for ever, also when that is dead. Of
-                // another one it hears when it asks.
-                Err(_) if Instant::now() < deadline => {
+                Ok((_, high)) if high.unsigned_abs() >= floor => return Ok(high.unsigned_abs()),
+                // A client that reads nothing asks the leader it once heard of, for ever, also when that is dead or leads no
+                // more. Of another one it hears when it asks.
+                _ if Instant::now() < deadline => {
                     if let Err(error) = self.ends.fetch_metadata(Some(&name), LEADER_WITHIN) {
                         tracing::debug!(%error, topic = name, "nobody says who leads it");
                     }
                     std::thread::sleep(LEADER_AGAIN);
+                }
+                Ok((_, high)) => {
+                    return Err(Error::Unavailable(format!(
+                        "the end of {name} partition {partition} is not known: a broker that leads it no more says {high}, and it is {floor} or more"
+                    )));
                 }
                 Err(error) => return Err(unavailable(&format!("the end of {name} partition {partition} is not known"), &error)),
             }

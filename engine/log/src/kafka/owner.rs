@@ -1,12 +1,11 @@
 //! One worker's share of the command partitions: a member of the consumer group with one transactional
 //! producer per partition.
 //!
-//! A partition that the group gives to this worker is claimed before it is reported: the group confirms
-//! the membership, the partition's producer is opened (which fences the owner before and ends its open
-//! transaction), and the consumer is set to the first command not consumed. A partition whose commit
-//! ended in doubt comes back the same way. The records of a partition that is not claimed are dropped. Those of one
-//! that is are handed out one after the other, whatever the consumer gives: a command passed over would never be
-//! decided.
+//! A partition that the group gives to this worker is claimed before it is reported: the group confirms the membership,
+//! the partition's producer is opened (which fences the owner before and ends its open transaction) behind a record that
+//! tells where the events end, and the consumer is set to the first command not consumed. A partition whose commit ended
+//! in doubt comes back the same way. The records of a partition that is not claimed are dropped. Those of one that is are
+//! handed out one after the other, whatever the consumer gives: a command passed over would never be decided.
 //!
 //! A worker whose name is gone owns nothing, and finds out who has it: nobody, then it joins again; another process,
 //! then it ends.
@@ -20,6 +19,7 @@ use rdkafka::Message;
 
 use super::claims::{Claimed, Claims, discard};
 use super::config::{ANSWER_WITHIN, Config, MAX_PAYLOAD_BYTES};
+use super::floors::Floors;
 use super::group::{Change, Failure, Group};
 use super::name::{Disputed, Verdict};
 use super::record::command;
@@ -71,6 +71,7 @@ impl Met {
 /// A worker.
 pub(super) struct Owner {
     config: Arc<Config>,
+    floors: Arc<Floors>,
     membership: Membership,
     group: Group,
     owned: BTreeMap<Partition, Owned>,
@@ -86,10 +87,11 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    pub(super) fn new(config: Arc<Config>, membership: Membership) -> Result<Self, Error> {
+    pub(super) fn new(config: Arc<Config>, floors: Arc<Floors>, membership: Membership) -> Result<Self, Error> {
         let group = Group::join(&config, &membership)?;
         Ok(Self {
             config,
+            floors,
             membership,
             group,
             owned: BTreeMap::new(),
@@ -135,7 +137,8 @@ impl Owner {
     fn claim(&mut self) -> Result<Vec<Partition>, Error> {
         let claimed = self.claims.pursue(&self.config, &self.group, &self.membership.group)?;
         let partitions = claimed.iter().map(|claimed| claimed.partition).collect();
-        for Claimed { partition, producer, next } in claimed {
+        for Claimed { partition, producer, events_end, next } in claimed {
+            self.floors.raise(partition, events_end);
             self.owned.insert(partition, Owned { producer, next, astray: false, set_again: false, consumed: next, renew: false });
         }
         Ok(partitions)

@@ -65,6 +65,22 @@ impl Cluster {
         self.nodes[node].kill();
     }
 
+    /// SIGSTOP: it answers nobody, and does not know it.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn freeze(&self, node: usize) {
+        self.nodes[node].signal("-STOP");
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn thaw(&self, node: usize) {
+        self.nodes[node].signal("-CONT");
+    }
+
     /// Kills a node if it runs, and starts it again; returns when it answers.
     ///
     /// # Panics

@@ -69,6 +69,15 @@ impl Node {
         self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// # Panics
+    /// When it does not run.
+    pub(super) fn signal(&self, signal: &str) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(complaint) = process.as_ref().expect("it was launched").signal(signal) {
+            panic!("Kafka: {complaint}");
+        }
+    }
+
     /// Starts it; [`Node::wait`] waits until it answers.
     pub(super) fn launch(&self) {
         let process = Process::start(&self.java, None, &self.log_file(), |command| {

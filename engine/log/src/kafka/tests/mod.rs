@@ -2,6 +2,7 @@
 
 mod crash;
 mod fencing;
+mod frozen;
 mod opening;
 mod outage;
 mod reading;
