@@ -161,6 +161,10 @@ impl Owner for WatchedOwner {
         self.owner.position(partition)
     }
 
+    fn ask_leader(&mut self, partition: Partition) -> Result<(), Error> {
+        self.owner.ask_leader(partition)
+    }
+
     fn commit(&mut self, transaction: &Transaction) -> Result<(), CommitError> {
         self.owner.commit(transaction)?;
         let partition = transaction.partition as usize;

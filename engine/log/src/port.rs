@@ -193,6 +193,16 @@ pub trait Owner: Send {
     /// known (yet).
     fn position(&self, partition: Partition) -> u64;
 
+    /// From here on [`Log::end`] of the partition's events is what its leader says, as it is when a partition has been
+    /// assigned. To be called before the state of one that was ours all the time is restored once more: a broker that
+    /// stood still may believe to lead it. Does nothing where the log is one voice.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: ask again later.
+    fn ask_leader(&mut self, _partition: Partition) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Writes a transaction: all of it, and the consumed offset, or nothing.
     ///
     /// # Errors

@@ -150,9 +150,10 @@ fn freeze_broker(house: &mut House, rng: &mut Rng) -> Outcome<Duration> {
     let (node, since) = (rng.usize(0..house.gates.len()), Instant::now());
     house.cluster.freeze(node);
     let recovery = house.moves(since);
-    // Whoever takes the engine's partitions over asks where they end.
+    // Whoever takes the engine's partitions over, once its session is over, asks where they end.
     let engine = one(house, "engine", rng);
     let killed = house.roles[engine].kill().map_err(text);
+    std::thread::sleep(seconds(rng, 5..8));
     house.cluster.thaw(node);
     let (recovery, ()) = (recovery?, killed?);
     house.moves(Instant::now())?;

@@ -165,7 +165,7 @@ impl Entry {
                 current(*attempt)?;
                 holder(&event.actor.name)?;
                 // The workers of a simulation price a piece at 100, and add the attempt.
-                let pieces = quote.price.minor / 100;
+                let pieces = (quote.price.minor - i64::from(*attempt)) / 100;
                 hold("a price is for what the order is now", pieces == i64::from(self.item.quantity), || {
                     say(&format!("for {pieces} pieces"))
                 })

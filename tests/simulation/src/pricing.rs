@@ -139,7 +139,7 @@ impl Worker {
                     let free = PricingJob { attempt: *free, ..job.job };
                     trace.line(now, self.name, format_args!("asks for attempt {}, which is free", free.attempt));
                     let data = CommandData::AcceptPricing { attempt: free.attempt, worker: self.name.to_owned() };
-                    let accept = command(self.name, &free, &format!("accept/{}", job.place.1), now, data);
+                    let accept = command(self.name, &free, &format!("accept/{}/{}", job.place.0, job.place.1), now, data);
                     let _ = append(log, &accept, watch);
                     self.past.push(free.clone());
                     return Some(Job { job: free, doing: Doing::Asking(accept), ..job });

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use super::barrier::Barrier;
 use super::config::{ANSWER_WITHIN, Config};
 use super::group::Group;
-use super::transaction::{Producer, barrier};
+use super::transaction::Producer;
 use crate::{Error, Partition};
 
 #[derive(Default)]
@@ -21,7 +22,7 @@ struct Claim {
 pub(super) struct Claimed {
     pub(super) partition: Partition,
     pub(super) producer: Producer,
-    /// Behind whatever the owners before have written; see [`super::floors`].
+    /// Behind whatever the owners before have written; see [`super::barrier`].
     pub(super) events_end: u64,
     /// The first command not consumed.
     pub(super) next: u64,
@@ -88,9 +89,9 @@ impl Claims {
         }
     }
 
-    /// Opens the producers side by side, each behind a record that tells where the events end: ending the open transaction
-    /// of a dead owner takes half a second each. Returns the last failure. One that could not be opened is thrown away: it
-    /// may be waiting for a coordinator that is none any more.
+    /// Opens the producers side by side: ending the open transaction of a dead owner takes half a second
+    /// each. Returns the last failure. One that could not be opened is thrown away: it may be waiting for a coordinator
+    /// that is none any more.
     fn open(&mut self, config: &Config, group: &str) -> Option<Error> {
         let mut failures = Vec::new();
         std::thread::scope(|scope| {
@@ -101,9 +102,13 @@ impl Claims {
                 {
                     let partition = *partition;
                     let open = move || {
-                        let end = barrier(config, group, partition)?;
-                        producer.open(ANSWER_WITHIN).map_err(|failure| failure.text)?;
-                        Ok::<u64, String>(end)
+                        let barrier = std::thread::scope(|scope| {
+                            let barrier = scope.spawn(|| Barrier::open(config, group, partition));
+                            producer.open(ANSWER_WITHIN).map_err(|failure| failure.text)?;
+                            barrier.join().map_err(|_| "a thread panicked".to_owned())?
+                        })?;
+                        // After the fence, so that no older owner writes behind it.
+                        barrier.end()
                     };
                     opening.push((partition, events_end, scope.spawn(open)));
                 }
@@ -121,7 +126,7 @@ impl Claims {
             self.add(*partition);
         }
         let (partition, reason) = failures.pop()?;
-        Some(Error::Unavailable(format!("the producer of partition {partition} cannot be opened: {reason}")))
+        Some(Error::Unavailable(format!("partition {partition} cannot be claimed: {reason}")))
     }
 }
 

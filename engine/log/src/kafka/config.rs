@@ -99,6 +99,20 @@ impl Config {
         config
     }
 
+    /// A producer of transactions, whose coordinator it finds again. Blocked calls have limits of their own.
+    pub(super) fn transactional(&self, id: &str) -> ClientConfig {
+        let mut config = Self::coordinated(self.producer());
+        config
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", self.transaction_timeout_ms.to_string())
+            .set("message.timeout.ms", self.transaction_timeout_ms.to_string())
+            // Right after a commit the coordinator answers "still busy with the last one" for a moment. The
+            // default waits 100 ms before it asks again, and every transaction would take so long.
+            .set("retry.backoff.ms", "1")
+            .set("retry.backoff.max.ms", "100");
+        config
+    }
+
     /// A consumer of committed records that commits nothing by itself and never jumps.
     pub(super) fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.common();

@@ -5,10 +5,10 @@
 //! Owners of command partitions are the members of a consumer group; see [`owner`].
 
 mod append;
+mod barrier;
 mod claims;
 mod config;
 mod context;
-mod floors;
 mod group;
 mod leaving;
 mod name;
@@ -35,9 +35,9 @@ pub use config::Config;
 
 use crate::{Appending, Error, Log, Membership, NewRecord, Owner, Partition, Reader, Subscription};
 use append::Appender;
+use barrier::Floors;
 use config::{ANSWER_WITHIN, MAX_PAYLOAD_BYTES, create};
 use context::{Plain, unavailable};
-use floors::Floors;
 use topics::Genesis;
 
 type Client = BaseConsumer<Plain>;

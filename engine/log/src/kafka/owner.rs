@@ -2,8 +2,8 @@
 //! producer per partition.
 //!
 //! A partition that the group gives to this worker is claimed before it is reported: the group confirms the membership,
-//! the partition's producer is opened (which fences the owner before and ends its open transaction) behind a record that
-//! tells where the events end, and the consumer is set to the first command not consumed. A partition whose commit ended
+//! the partition's producer is opened (which fences the owner before and ends its open transaction), a record tells where
+//! the events end ([`super::barrier`]), and the consumer is set to the first command not consumed. A partition whose commit ended
 //! in doubt comes back the same way. The records of a partition that is not claimed are dropped. Those of one that is are
 //! handed out one after the other, whatever the consumer gives: a command passed over would never be decided.
 //!
@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 
+use super::barrier::{Barrier, Floors};
 use super::claims::{Claimed, Claims, discard};
 use super::config::{ANSWER_WITHIN, Config, MAX_PAYLOAD_BYTES};
-use super::floors::Floors;
 use super::group::{Change, Failure, Group};
 use super::name::{Disputed, Verdict};
 use super::record::command;
@@ -359,6 +359,14 @@ impl crate::Owner for Owner {
         // is never handed out. Where it went astray it has not passed what lies between.
         let passed = if owned.astray { None } else { self.group.position(partition) };
         owned.next.max(passed.unwrap_or(0))
+    }
+
+    fn ask_leader(&mut self, partition: Partition) -> Result<(), Error> {
+        let end = Barrier::open(&self.config, &self.membership.group, partition).and_then(Barrier::end);
+        let end =
+            end.map_err(|reason| Error::Unavailable(format!("nobody says where the events of partition {partition} end: {reason}")))?;
+        self.floors.raise(partition, end);
+        Ok(())
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<(), CommitError> {

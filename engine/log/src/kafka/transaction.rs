@@ -13,24 +13,22 @@
 //! | a retriable error of the commit | the same call again, then [`Failed::Unknown`] |
 //! | fenced, fatal, unflagged, or an abort that failed | [`Failed::Unknown`]: this producer is never used again |
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use atelier_schemas::Topic;
+use rdkafka::TopicPartitionList;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use rdkafka::{Message, TopicPartitionList};
 
-use super::claims::discard;
-use super::config::{ANSWER_WITHIN, Config, MAX_PAYLOAD_BYTES, create};
+use super::config::{Config, MAX_PAYLOAD_BYTES, create};
 use super::context::{Watch, watched};
 use super::native::{self, Failure, Handle};
 use super::record::headers;
-use crate::{Error, NewRecord, Partition, Transaction};
+use crate::{Error, Partition, Transaction};
 
 /// Of sending the offsets, and of the commit, each.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
@@ -51,15 +49,6 @@ pub(super) enum Failed {
     Unknown(String),
 }
 
-impl Failed {
-    fn into_text(self) -> String {
-        match self {
-            Failed::Refused(error) => error.to_string(),
-            Failed::Fenced(text) | Failed::Unknown(text) => text,
-        }
-    }
-}
-
 /// A call that takes longer is helped; see [`Context::help`].
 const HELP_AFTER: Duration = Duration::from_secs(3);
 
@@ -69,8 +58,6 @@ pub(super) struct Context {
     brokers: String,
     /// Since when a call has been waiting for the brokers.
     waiting_since: Mutex<Option<Instant>>,
-    /// Behind the last record that was reported as written; of a producer that is told of each.
-    written: AtomicU64,
 }
 
 impl Context {
@@ -99,12 +86,8 @@ watched!(Context {
 impl ProducerContext for Context {
     type DeliveryOpaque = ();
 
-    /// The commit fails when a record did, so that is not noted here.
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Ok(message) = result {
-            self.written.store(message.offset().unsigned_abs() + 1, Ordering::Release);
-        }
-    }
+    /// The commit fails when a record did, so nothing is noted here.
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 /// The producer of one partition.
@@ -115,34 +98,18 @@ pub(super) struct Producer {
 impl Producer {
     /// The producer of `group`'s owner of a partition. Nothing is fenced before [`Producer::open`].
     pub(super) fn new(config: &Config, group: &str, partition: Partition) -> Result<Self, Error> {
-        // The commit speaks for its records; a report for each would cost more than writing it.
-        Self::reporting(config, group, partition, false)
-    }
-
-    fn reporting(config: &Config, group: &str, partition: Partition, each: bool) -> Result<Self, Error> {
-        let mut client = Config::coordinated(config.producer());
+        let mut client = config.transactional(&format!("{}-p{partition}", config.group(group)));
         client
-            .set("transactional.id", format!("{}-p{partition}", config.group(group)))
-            .set("transaction.timeout.ms", config.transaction_timeout_ms.to_string())
-            .set("message.timeout.ms", config.transaction_timeout_ms.to_string())
-            // Right after a commit the coordinator answers "still busy with the last one" for a moment. The
-            // default waits 100 ms before it asks again, and every transaction would take so long.
-            .set("retry.backoff.ms", "1")
-            .set("retry.backoff.max.ms", "100")
-            .set("delivery.report.only.error", (!each).to_string())
+            // The commit speaks for its records; a report for each would cost more than writing it.
+            .set("delivery.report.only.error", "true")
             .set("queue.buffering.max.messages", WAITING_RECORDS.to_string())
             .set("queue.buffering.max.kbytes", WAITING_KIB.to_string())
             // The one thing that tells of every connection that breaks; see `Watch::log`.
             .set("debug", "broker")
             .set_log_level(RDKafkaLogLevel::Debug)
             .set("statistics.interval.ms", "2000");
-        let context = Context {
-            watch: Watch::default(),
-            handle: Handle::none(),
-            brokers: config.brokers.clone(),
-            waiting_since: Mutex::new(None),
-            written: AtomicU64::new(0),
-        };
+        let context =
+            Context { watch: Watch::default(), handle: Handle::none(), brokers: config.brokers.clone(), waiting_since: Mutex::new(None) };
         let client: ThreadedProducer<Context> = create(&client, context)?;
         client.context().handle.set(&client);
         Ok(Self { client })
@@ -198,21 +165,6 @@ impl Producer {
                 return Err(Failed::Unknown(failure.text));
             }
             return Err(self.give_up(&failure));
-        }
-    }
-
-    fn end_behind_a_record(&self, config: &Config, partition: Partition) -> Result<u64, String> {
-        self.client.begin_transaction().map_err(|error| error.to_string())?;
-        let record = NewRecord { key: String::new(), kind: "Barrier", traceparent: None, payload: Vec::new() };
-        let barrier = Transaction { partition, records: vec![(Topic::Events, partition, record)], next_command: 0 };
-        self.produce(config, &barrier).map_err(Failed::into_text)?;
-        let flushed = self.client.flush(ANSWER_WITHIN);
-        // Readers stand still until it is ended.
-        self.abort().map_err(Failed::into_text)?;
-        flushed.map_err(|error| error.to_string())?;
-        match self.client.context().written.load(Ordering::Acquire) {
-            0 => Err("no record can be written to it".to_owned()),
-            end => Ok(end),
         }
     }
 
@@ -279,19 +231,6 @@ impl Producer {
             }
         }
     }
-}
-
-/// Where the events of a partition end, as its leader says, which a former one cannot: behind a record that was confirmed.
-/// It is part of a transaction that is aborted, so nobody who reads committed records sees it. Fences the owner before and
-/// whoever has opened the partition's producer so far.
-///
-/// # Errors
-/// In librdkafka's words. What was begun is ended by whoever opens the partition's producer next.
-pub(super) fn barrier(config: &Config, group: &str, partition: Partition) -> Result<u64, String> {
-    let producer = Producer::reporting(config, group, partition, true).map_err(|error| error.to_string())?;
-    let end = producer.open(ANSWER_WITHIN).map_err(|failure| failure.text).and_then(|()| producer.end_behind_a_record(config, partition));
-    discard(producer);
-    end
 }
 
 #[cfg(test)]

@@ -109,6 +109,7 @@ async fn ask_for(shared: &Shared, job: &mut PricingJob) -> Answered {
     {
         tracing::info!(attempt = free, "an earlier dispatch of the same work; the attempt that is free is asked for");
         job.attempt = free;
+        tracing::Span::current().record("attempt", free);
         // A command of its own: the free attempt's own job may lie with this worker too, and must not get this answer again.
         answered = ask_once(shared, job, &format!("accept/{dispatched}")).await;
     }

@@ -53,7 +53,8 @@ const MAX_CAPACITY: usize = 256;
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
     /// Unique among all workers: the lease is given to this name. A worker that comes back under its
-    /// name takes up what it had accepted.
+    /// name takes up what it had accepted; but for an attempt that it took instead of its job's, when it died before that
+    /// job's offset was committed. That lease runs out.
     pub name: String,
     /// Jobs at a time, 1 to 256.
     pub capacity: usize,

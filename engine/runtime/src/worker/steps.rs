@@ -13,6 +13,9 @@ use crate::restore::{self, Restored, restore};
 impl Worker {
     pub(super) fn restore(&mut self, partition: Partition) -> Result<(), Stop> {
         self.owned.remove(&partition);
+        if self.again_for.contains_key(&partition) {
+            self.owner().and_then(|owner| owner.ask_leader(partition)).map_err(|error| self.refused(error))?;
+        }
         let settings = self.settings.partition(self.log.as_ref(), partition);
         let checkpoints = self.settings.checkpoints.as_ref().map(|checkpoints| checkpoints.store.as_ref());
         let started = Instant::now();
