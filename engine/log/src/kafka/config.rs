@@ -14,6 +14,9 @@ use crate::Error;
 pub(super) const MAX_PAYLOAD_BYTES: usize = 1_000_000;
 /// How long `connect` and single questions wait for a broker.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A broker that owes an answer for so long is left, and the others are asked who leads now. One that hangs keeps its
+/// connections: nothing else tells its clients that it was replaced, and the default is a minute.
+const SILENT_LIMIT_MS: u32 = 10_000;
 
 /// A log on Apache Kafka.
 #[derive(Clone)]
@@ -67,6 +70,10 @@ impl Config {
             // A broker that comes back is found within a second.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.timeout.ms", SILENT_LIMIT_MS.to_string())
+            // A client that has nothing to ask hears of a new leader all the same. Otherwise its first request goes to the one
+            // that hangs, and what passes through several clients waits once for each. The default is five minutes.
+            .set("topic.metadata.refresh.interval.ms", "5000")
             .set_log_level(RDKafkaLogLevel::Warning);
         config
     }
@@ -106,6 +113,8 @@ impl Config {
             .set("transactional.id", id)
             .set("transaction.timeout.ms", self.transaction_timeout_ms.to_string())
             .set("message.timeout.ms", self.transaction_timeout_ms.to_string())
+            // Librdkafka refuses one that is longer than a transaction.
+            .set("socket.timeout.ms", SILENT_LIMIT_MS.min(self.transaction_timeout_ms).to_string())
             // Right after a commit the coordinator answers "still busy with the last one" for a moment. The
             // default waits 100 ms before it asks again, and every transaction would take so long.
             .set("retry.backoff.ms", "1")
@@ -139,9 +148,7 @@ impl Config {
             .set("heartbeat.interval.ms", (self.session_timeout_ms / 4).clamp(1, 500).to_string())
             .set("max.poll.interval.ms", "600000")
             // Tells how a member stands to its group; see `Watch::statistics`.
-            .set("statistics.interval.ms", "1000")
-            // Bounds a commit of offsets; the default is a minute.
-            .set("socket.timeout.ms", "10000");
+            .set("statistics.interval.ms", "1000");
         config
     }
 }

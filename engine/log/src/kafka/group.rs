@@ -15,6 +15,7 @@ use super::context::{Watch, unavailable, watched, whole_ms};
 use super::leaving::Leaving;
 use super::name::instance_id;
 use super::native;
+use super::outside::is_outside;
 use super::progress::next_command;
 use crate::{Error, Membership, Partition};
 
@@ -34,6 +35,8 @@ pub(super) enum Change {
 pub(super) enum Failure {
     /// To be told; the member goes on.
     Error(Error),
+    /// A broker says that the next command is none of the log. See [`super::outside`].
+    Outside,
     /// This member can do nothing more, for this reason.
     Ended(String),
     /// Nor can it here: another member has joined under its name. See [`super::name`].
@@ -200,15 +203,14 @@ impl Group {
             let fenced = code == RDKafkaErrorCode::FencedInstanceId;
             return Some(if fenced { Failure::NameGone } else { Failure::Ended(format!("{} left its group: {reason}", self.name)) });
         }
-        let commands = &self.commands;
+        if is_outside(error) {
+            return Some(Failure::Outside);
+        }
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Some(Failure::Error(Error::Mismatch(format!(
-                "the next command of {commands} does not exist: the topic was cut or made anew; restore it, or use another prefix"
-            )))),
             // The client connects again by itself, and says so when no broker is left. A member that was too
             // slow learns through a change what it lost.
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::PollExceeded) => None,
-            _ => Some(Failure::Error(unavailable(&format!("{commands} cannot be read"), error))),
+            _ => Some(Failure::Error(unavailable(&format!("{} cannot be read", self.commands), error))),
         }
     }
 
@@ -216,6 +218,14 @@ impl Group {
     pub(super) fn apart(&self) -> Option<String> {
         let standing = self.client.context().watch.apart_for(self.apart_limit)?;
         Some(format!("{} has not found the way into its group for {} s ({standing})", self.name, self.apart_limit.as_secs_f32()))
+    }
+
+    /// What follows once it is believed that the next command is none of the log.
+    pub(super) fn outside(&self) -> Error {
+        let commands = &self.commands;
+        Error::Mismatch(format!(
+            "the next command of {commands} does not exist: the topic was cut or made anew; restore it, or use another prefix"
+        ))
     }
 
     /// This worker as messages name it.

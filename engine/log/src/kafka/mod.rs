@@ -13,6 +13,7 @@ mod group;
 mod leaving;
 mod name;
 mod native;
+mod outside;
 mod owner;
 mod progress;
 mod reader;

@@ -22,6 +22,7 @@ use super::claims::{Claimed, Claims, discard};
 use super::config::{ANSWER_WITHIN, Config, MAX_PAYLOAD_BYTES};
 use super::group::{Change, Failure, Group};
 use super::name::{Disputed, Verdict};
+use super::outside::Outside;
 use super::record::command;
 use super::transaction::{Failed, Producer};
 use crate::{CommandRecord, CommitError, Error, Membership, Partition, Polled, Transaction};
@@ -76,6 +77,7 @@ pub(super) struct Owner {
     group: Group,
     owned: BTreeMap<Partition, Owned>,
     claims: Claims,
+    outside: Outside,
     /// To be reported.
     revoked: Vec<Partition>,
     /// Met after records that had to be handed out first.
@@ -96,6 +98,7 @@ impl Owner {
             group,
             owned: BTreeMap::new(),
             claims: Claims::default(),
+            outside: Outside::default(),
             revoked: Vec::new(),
             failure: None,
             disputed: None,
@@ -195,6 +198,12 @@ impl Owner {
     fn failed(&mut self, failure: Failure) -> Result<(), Error> {
         match failure {
             Failure::Error(error) => self.failure = Some(error),
+            Failure::Outside if self.outside.believed(Instant::now()) => self.failure = Some(self.group.outside()),
+            Failure::Outside => {
+                // Asks the brokers anew who leads.
+                self.rejoin()?;
+                self.failure = Some(Error::Unavailable("a broker says that the next command does not exist; the others are asked".into()));
+            }
             Failure::Ended(reason) => {
                 self.rejoin()?;
                 self.failure = Some(Error::Unavailable(reason));

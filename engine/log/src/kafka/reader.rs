@@ -1,7 +1,7 @@
 //! Reading committed records from given offsets.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atelier_schemas::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -10,8 +10,12 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::{ANSWER_WITHIN, Config, create};
 use super::context::{Plain, unavailable, whole_ms};
+use super::outside::{Outside, is_outside};
 use super::record::record;
 use crate::{Error, Partition, Record};
+
+/// Before a position is taken up again that a broker calls outside of the log.
+const TAKE_UP_AGAIN: Duration = Duration::from_millis(200);
 
 /// A reader of some partitions of one topic.
 pub(super) struct Reader {
@@ -19,6 +23,7 @@ pub(super) struct Reader {
     topic: Topic,
     name: String,
     positions: BTreeMap<Partition, u64>,
+    outside: Outside,
     /// Met after records that had to be handed out first.
     failure: Option<Error>,
 }
@@ -33,14 +38,31 @@ impl Reader {
             .set("queued.min.messages", "100000")
             .set("queued.max.messages.kbytes", "65536");
         let client: BaseConsumer<Plain> = create(&client, Plain::default())?;
-        let name = config.topic(topic);
+        let (name, positions) = (config.topic(topic), from.iter().copied().collect());
+        let reader = Self { client, topic, name, positions, outside: Outside::default(), failure: None };
+        reader.take_up()?;
+        Ok(reader)
+    }
+
+    /// Goes on at the positions.
+    fn take_up(&self) -> Result<(), Error> {
+        let name = &self.name;
         let mut assignment = TopicPartitionList::new();
-        for (partition, offset) in from {
+        for (partition, offset) in &self.positions {
             let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));
-            assignment.add_partition_offset(&name, *partition as i32, offset).map_err(|error| unavailable(&name, &error))?;
+            assignment.add_partition_offset(name, *partition as i32, offset).map_err(|error| unavailable(name, &error))?;
         }
-        client.assign(&assignment).map_err(|error| unavailable(&name, &error))?;
-        Ok(Self { client, topic, name, positions: from.iter().copied().collect(), failure: None })
+        self.client.assign(&assignment).map_err(|error| unavailable(name, &error))
+    }
+
+    /// A broker calls a position outside of the log. Waits for `wait` at most.
+    fn said_outside(&mut self, wait: Duration) -> Result<(), Error> {
+        if self.outside.believed(Instant::now()) {
+            return Err(self.lost());
+        }
+        tracing::debug!(topic = self.name, "a broker says that a position does not exist; it is taken up again");
+        std::thread::sleep(wait.min(TAKE_UP_AGAIN));
+        self.take_up()
     }
 
     /// Ends of transactions take offsets too, and so do records of aborted ones. The client has passed
@@ -73,7 +95,6 @@ impl Reader {
 
     fn failure_of(&self, error: &KafkaError) -> Option<Error> {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Some(self.lost()),
             // The client connects again by itself, and says so when no broker is left.
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => None,
             _ => Some(unavailable(&format!("{} cannot be read", self.name), error)),
@@ -94,6 +115,10 @@ impl crate::Reader for Reader {
                     let record = record(self.topic, &message);
                     self.positions.insert(record.partition, record.offset + 1);
                     records.push(record);
+                }
+                Some(Err(error)) if is_outside(&error) => {
+                    self.failure = self.said_outside(wait).err();
+                    break;
                 }
                 Some(Err(error)) => {
                     if let Some(failure) = self.failure_of(&error) {

@@ -1,8 +1,8 @@
 //! One member's share of a topic that a group works off; offsets are committed when the caller says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atelier_schemas::Topic;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
@@ -10,15 +10,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::claims::discard;
-use super::config::{Config, create};
+use super::config::{ANSWER_WITHIN, Config, create};
 use super::context::{Watch, unavailable, watched, whole_ms};
 use super::leaving::Leaving;
+use super::outside::Outside;
 use super::record::record;
 use crate::{Error, Partition, Record};
 
 #[derive(Default)]
 struct Share {
     partitions: BTreeSet<Partition>,
+    /// Behind the last record of each that was handed out.
+    next: BTreeMap<Partition, u64>,
     paused: bool,
 }
 
@@ -43,7 +46,9 @@ impl ConsumerContext for Context {
         let mut share = self.share();
         match rebalance {
             Rebalance::Assign(partitions) => {
-                share.partitions.extend(numbers(partitions));
+                let given = numbers(partitions);
+                share.next.retain(|partition, _| !given.contains(partition));
+                share.partitions.extend(given);
                 // A new partition knows nothing of the pause; one that was here before still has the one it left with.
                 if let Err(error) = if share.paused { client.pause(partitions) } else { client.resume(partitions) } {
                     tracing::warn!(%error, paused = share.paused, "a partition that was just assigned could not be paused or resumed");
@@ -52,6 +57,7 @@ impl ConsumerContext for Context {
             Rebalance::Revoke(partitions) => {
                 let gone = numbers(partitions);
                 share.partitions.retain(|partition| !gone.contains(partition));
+                share.next.retain(|partition, _| !gone.contains(partition));
             }
             Rebalance::Error(_) => {}
         }
@@ -62,6 +68,7 @@ impl ConsumerContext for Context {
 pub(super) struct Subscription {
     config: ClientSettings,
     client: Leaving<BaseConsumer<Context>>,
+    outside: Outside,
     failure: Option<Error>,
 }
 
@@ -88,7 +95,7 @@ impl Subscription {
         client.set("auto.offset.reset", "earliest").set("queued.min.messages", "1000").set("queued.max.messages.kbytes", "16384");
         let config = ClientSettings { client, topic, name: config.topic(topic), apart_limit: config.apart_limit() };
         let client = config.join()?;
-        Ok(Self { config, client, failure: None })
+        Ok(Self { config, client, outside: Outside::default(), failure: None })
     }
 
     /// Starts over with a new client, because the old one can do nothing more.
@@ -100,6 +107,36 @@ impl Subscription {
                 Error::Unavailable(format!("{}: the group is joined again: {reason}", self.config.name))
             }
             Err(error) => error,
+        }
+    }
+
+    /// Takes a record in, unless it lies before where the group stands. A client whose position a broker calls outside of the
+    /// log goes back to its beginning without a word, and all work of before would be done again.
+    fn take(&mut self, record: &Record) -> Result<(), Error> {
+        let (partition, offset) = (record.partition, record.offset);
+        let known = self.client.context().share().next.get(&partition).copied();
+        let next = match known {
+            Some(next) => next,
+            None => self.committed(partition)?,
+        };
+        if offset < next && !self.outside.believed(Instant::now()) {
+            return Err(self.join_again(&format!("a broker says that offset {next} of partition {partition} does not exist")));
+        }
+        self.client.context().share().next.insert(partition, offset + 1);
+        Ok(())
+    }
+
+    /// Where the group goes on; 0 where it has not begun.
+    fn committed(&mut self, partition: Partition) -> Result<u64, Error> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(&self.config.name, partition as i32);
+        match self.client.committed_offsets(asked, ANSWER_WITHIN) {
+            Ok(answer) => Ok(match answer.elements().first().map(|element| element.offset()) {
+                Some(Offset::Offset(offset)) => offset.unsigned_abs(),
+                _ => 0,
+            }),
+            // The record that it is asked for has been handed out, and a new client will bring it again.
+            Err(error) => Err(self.join_again(&format!("nobody says where it stands: {error}"))),
         }
     }
 
@@ -128,15 +165,19 @@ impl crate::Subscription for Subscription {
         let mut records = Vec::new();
         let mut wait = timeout;
         while records.len() < max {
-            let error = match self.client.poll(whole_ms(wait)) {
-                Some(Ok(message)) => {
-                    records.push(record(self.config.topic, &message));
-                    None
-                }
-                Some(Err(error)) => Some(error),
+            let polled = self.client.poll(whole_ms(wait)).map(|polled| polled.map(|message| record(self.config.topic, &message)));
+            let failure = match polled {
+                Some(Ok(record)) => match self.take(&record) {
+                    Ok(()) => {
+                        records.push(record);
+                        None
+                    }
+                    Err(failure) => Some(failure),
+                },
+                Some(Err(error)) => self.failure_of(&error),
                 None => break,
             };
-            if let Some(failure) = error.and_then(|error| self.failure_of(&error)) {
+            if let Some(failure) = failure {
                 if records.is_empty() {
                     return Err(failure);
                 }
