@@ -227,7 +227,8 @@ pub trait Reader: Send {
     ///
     /// # Errors
     /// [`Error::Unavailable`]: poll again later, nothing is skipped. [`Error::Mismatch`]: the position
-    /// does not exist (any more).
+    /// does not exist (any more). Before that is said of a log on Kafka, its brokers are asked for 20 s who leads, which takes
+    /// longer than `timeout`.
     fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, Error>;
 
     /// Every committed record below this offset has been returned by `poll`.
@@ -240,7 +241,7 @@ pub trait Subscription: Send {
     /// called at least every few seconds, also when paused.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: poll again later.
+    /// [`Error::Unavailable`]: poll again later. [`Error::Mismatch`]: the group stands behind the end of the topic.
     fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, Error>;
 
     /// While paused, `poll` returns nothing new. What was returned stays returned.

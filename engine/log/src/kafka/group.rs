@@ -15,7 +15,7 @@ use super::context::{Watch, unavailable, watched, whole_ms};
 use super::leaving::Leaving;
 use super::name::instance_id;
 use super::native;
-use super::outside::is_outside;
+use super::outside::{bounds, is_outside};
 use super::progress::next_command;
 use crate::{Error, Membership, Partition};
 
@@ -220,7 +220,12 @@ impl Group {
         Some(format!("{} has not found the way into its group for {} s ({standing})", self.name, self.apart_limit.as_secs_f32()))
     }
 
-    /// What follows once it is believed that the next command is none of the log.
+    /// Whether the leader, too, says that a command is none of the log.
+    pub(super) fn is_outside(&self, partition: Partition, next: u64) -> bool {
+        bounds(&self.client, &self.commands, partition).is_some_and(|(low, high)| !(low..=high).contains(&next))
+    }
+
+    /// What follows once that is believed.
     pub(super) fn outside(&self) -> Error {
         let commands = &self.commands;
         Error::Mismatch(format!(

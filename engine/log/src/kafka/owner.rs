@@ -159,6 +159,7 @@ impl Owner {
                         match Met::of(offset, owned.next, owned.set_again) {
                             Met::Next => {
                                 (owned.next, owned.astray, owned.set_again) = (offset + 1, false, false);
+                                self.outside.forget();
                                 records.push(command(&message));
                             }
                             Met::Astray => {
@@ -198,11 +199,15 @@ impl Owner {
     fn failed(&mut self, failure: Failure) -> Result<(), Error> {
         match failure {
             Failure::Error(error) => self.failure = Some(error),
-            Failure::Outside if self.outside.believed(Instant::now()) => self.failure = Some(self.group.outside()),
             Failure::Outside => {
-                // Asks the brokers anew who leads.
-                self.rejoin()?;
-                self.failure = Some(Error::Unavailable("a broker says that the next command does not exist; the others are asked".into()));
+                let confirmed = self.owned.iter().any(|(partition, owned)| self.group.is_outside(*partition, owned.next));
+                if self.outside.believed(confirmed, Instant::now()) {
+                    self.failure = Some(self.group.outside());
+                } else {
+                    self.rejoin()?;
+                    self.failure =
+                        Some(Error::Unavailable("a broker says that the next command does not exist; it is asked who leads".into()));
+                }
             }
             Failure::Ended(reason) => {
                 self.rejoin()?;

@@ -6,24 +6,25 @@ use std::time::{Duration, Instant};
 use atelier_schemas::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::config::{ANSWER_WITHIN, Config, create};
+use super::claims::discard;
+use super::config::{Config, create};
 use super::context::{Plain, unavailable, whole_ms};
-use super::outside::{Outside, is_outside};
+use super::outside::{Outside, bounds, is_outside};
 use super::record::record;
 use crate::{Error, Partition, Record};
 
-/// Before a position is taken up again that a broker calls outside of the log.
-const TAKE_UP_AGAIN: Duration = Duration::from_millis(200);
-
 /// A reader of some partitions of one topic.
 pub(super) struct Reader {
+    settings: ClientConfig,
     client: BaseConsumer<Plain>,
     topic: Topic,
     name: String,
     positions: BTreeMap<Partition, u64>,
     outside: Outside,
+    /// The client reads no more, and another one has to take the positions up.
+    ended: bool,
     /// Met after records that had to be handed out first.
     failure: Option<Error>,
 }
@@ -31,38 +32,29 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(config: &Config, topic: Topic, from: &[(Partition, u64)]) -> Result<Self, Error> {
         // It never joins its group; librdkafka wants a name for one.
-        let mut client = config.consumer("reader");
-        client
+        let mut settings = config.consumer("reader");
+        settings
             // Whole segments at a time when there is much to catch up on; what is there at once when not.
             .set("fetch.message.max.bytes", "8388608")
             .set("queued.min.messages", "100000")
-            .set("queued.max.messages.kbytes", "65536");
-        let client: BaseConsumer<Plain> = create(&client, Plain::default())?;
+            .set("queued.max.messages.kbytes", "65536")
+            // An answer has to be there whole before its broker counts as silent.
+            .set("fetch.max.bytes", "16777216");
         let (name, positions) = (config.topic(topic), from.iter().copied().collect());
-        let reader = Self { client, topic, name, positions, outside: Outside::default(), failure: None };
-        reader.take_up()?;
-        Ok(reader)
+        let client = take_up(&settings, &name, &positions)?;
+        Ok(Self { settings, client, topic, name, positions, outside: Outside::default(), ended: false, failure: None })
     }
 
-    /// Goes on at the positions.
-    fn take_up(&self) -> Result<(), Error> {
-        let name = &self.name;
-        let mut assignment = TopicPartitionList::new();
-        for (partition, offset) in &self.positions {
-            let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));
-            assignment.add_partition_offset(name, *partition as i32, offset).map_err(|error| unavailable(name, &error))?;
+    /// A broker calls a position outside of the log.
+    fn said_outside(&mut self) -> Error {
+        self.ended = true;
+        let lost = self.lost();
+        if self.outside.believed(lost.is_some(), Instant::now())
+            && let Some(lost) = lost
+        {
+            return lost;
         }
-        self.client.assign(&assignment).map_err(|error| unavailable(name, &error))
-    }
-
-    /// A broker calls a position outside of the log. Waits for `wait` at most.
-    fn said_outside(&mut self, wait: Duration) -> Result<(), Error> {
-        if self.outside.believed(Instant::now()) {
-            return Err(self.lost());
-        }
-        tracing::debug!(topic = self.name, "a broker says that a position does not exist; it is taken up again");
-        std::thread::sleep(wait.min(TAKE_UP_AGAIN));
-        self.take_up()
+        Error::Unavailable(format!("a broker says that a position in {} does not exist; it is asked who leads", self.name))
     }
 
     /// Ends of transactions take offsets too, and so do records of aborted ones. The client has passed
@@ -78,22 +70,25 @@ impl Reader {
         }
     }
 
-    /// Names the partition whose position is outside of the log.
-    fn lost(&self) -> Error {
+    /// Names the partition whose position the leader, too, calls outside of the log.
+    fn lost(&self) -> Option<Error> {
         for (partition, position) in &self.positions {
-            if let Ok((low, high)) = self.client.fetch_watermarks(&self.name, *partition as i32, ANSWER_WITHIN)
-                && !(low.unsigned_abs()..=high.unsigned_abs()).contains(position)
+            if let Some((low, high)) = bounds(&self.client, &self.name, *partition)
+                && !(low..=high).contains(position)
             {
-                return Error::Mismatch(format!(
+                return Some(Error::Mismatch(format!(
                     "offset {position} of {} partition {partition} does not exist: the log has {low} to {high}. It was cut or made anew; rebuild what reads it from 0, or restore the topic.",
                     self.name
-                ));
+                )));
             }
         }
-        Error::Mismatch(format!("a position in {} does not exist (any more); restore the topic or read from 0", self.name))
+        None
     }
 
-    fn failure_of(&self, error: &KafkaError) -> Option<Error> {
+    fn failure_of(&mut self, error: &KafkaError) -> Option<Error> {
+        if is_outside(error) {
+            return Some(self.said_outside());
+        }
         match error.rdkafka_error_code() {
             // The client connects again by itself, and says so when no broker is left.
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => None,
@@ -102,10 +97,26 @@ impl Reader {
     }
 }
 
+/// A client that goes on at the positions.
+fn take_up(settings: &ClientConfig, name: &str, positions: &BTreeMap<Partition, u64>) -> Result<BaseConsumer<Plain>, Error> {
+    let client: BaseConsumer<Plain> = create(settings, Plain::default())?;
+    let mut assignment = TopicPartitionList::new();
+    for (partition, offset) in positions {
+        let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));
+        assignment.add_partition_offset(name, *partition as i32, offset).map_err(|error| unavailable(name, &error))?;
+    }
+    client.assign(&assignment).map_err(|error| unavailable(name, &error))?;
+    Ok(client)
+}
+
 impl crate::Reader for Reader {
     fn poll(&mut self, max: usize, timeout: Duration) -> Result<Vec<Record>, Error> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
+        }
+        if self.ended {
+            discard(std::mem::replace(&mut self.client, take_up(&self.settings, &self.name, &self.positions)?));
+            self.ended = false;
         }
         let mut records = Vec::new();
         let mut wait = timeout;
@@ -114,11 +125,8 @@ impl crate::Reader for Reader {
                 Some(Ok(message)) => {
                     let record = record(self.topic, &message);
                     self.positions.insert(record.partition, record.offset + 1);
+                    self.outside.forget();
                     records.push(record);
-                }
-                Some(Err(error)) if is_outside(&error) => {
-                    self.failure = self.said_outside(wait).err();
-                    break;
                 }
                 Some(Err(error)) => {
                     if let Some(failure) = self.failure_of(&error) {

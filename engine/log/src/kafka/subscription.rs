@@ -1,27 +1,26 @@
 //! One member's share of a topic that a group works off; offsets are committed when the caller says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use atelier_schemas::Topic;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::claims::discard;
 use super::config::{ANSWER_WITHIN, Config, create};
 use super::context::{Watch, unavailable, watched, whole_ms};
 use super::leaving::Leaving;
-use super::outside::Outside;
+use super::outside::{Outside, bounds, is_outside};
 use super::record::record;
 use crate::{Error, Partition, Record};
 
 #[derive(Default)]
 struct Share {
     partitions: BTreeSet<Partition>,
-    /// Behind the last record of each that was handed out.
-    next: BTreeMap<Partition, u64>,
     paused: bool,
 }
 
@@ -39,29 +38,39 @@ impl Context {
 }
 
 impl ConsumerContext for Context {
-    fn post_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let numbers = |partitions: &TopicPartitionList| {
-            partitions.elements().iter().map(|element| element.partition().unsigned_abs()).collect::<Vec<_>>()
-        };
+    /// Runs within a poll, on its thread.
+    fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let cooperative = matches!(client.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let numbers: Vec<Partition> = partitions.elements().iter().map(|element| element.partition().unsigned_abs()).collect();
         let mut share = self.share();
-        match rebalance {
-            Rebalance::Assign(partitions) => {
-                let given = numbers(partitions);
-                share.next.retain(|partition, _| !given.contains(partition));
-                share.partitions.extend(given);
+        let result = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            share.partitions.extend(numbers);
+            begin(client, partitions)
+                .and_then(|()| if cooperative { client.incremental_assign(partitions) } else { client.assign(partitions) })
                 // A new partition knows nothing of the pause; one that was here before still has the one it left with.
-                if let Err(error) = if share.paused { client.pause(partitions) } else { client.resume(partitions) } {
-                    tracing::warn!(%error, paused = share.paused, "a partition that was just assigned could not be paused or resumed");
-                }
-            }
-            Rebalance::Revoke(partitions) => {
-                let gone = numbers(partitions);
-                share.partitions.retain(|partition| !gone.contains(partition));
-                share.next.retain(|partition, _| !gone.contains(partition));
-            }
-            Rebalance::Error(_) => {}
+                .and_then(|()| if share.paused { client.pause(partitions) } else { client.resume(partitions) })
+        } else {
+            share.partitions.retain(|partition| !numbers.contains(partition));
+            if cooperative { client.incremental_unassign(partitions) } else { client.unassign() }
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, paused = share.paused, "the consumer group's change could not be followed");
         }
     }
+}
+
+/// Sets what the group has never committed to the beginning. Librdkafka would do it by `auto.offset.reset`, and by that also go
+/// back to the beginning, without a word, from a position that a broker calls outside of the log.
+fn begin<C: ConsumerContext>(client: &BaseConsumer<C>, partitions: &mut TopicPartitionList) -> KafkaResult<()> {
+    // Without an answer the client asks once more by itself, and what is not committed is an error then.
+    let Ok(committed) = client.committed_offsets(partitions.clone(), ANSWER_WITHIN) else { return Ok(()) };
+    for element in committed.elements() {
+        element.error()?;
+        if element.offset() == Offset::Invalid {
+            partitions.set_partition_offset(element.topic(), element.partition(), Offset::Beginning)?;
+        }
+    }
+    Ok(())
 }
 
 /// A member.
@@ -69,6 +78,8 @@ pub(super) struct Subscription {
     config: ClientSettings,
     client: Leaving<BaseConsumer<Context>>,
     outside: Outside,
+    /// Why a new client has to be made, where that failed.
+    ended: Option<String>,
     failure: Option<Error>,
 }
 
@@ -91,11 +102,10 @@ impl ClientSettings {
 impl Subscription {
     pub(super) fn new(config: &Config, topic: Topic, group: &str) -> Result<Self, Error> {
         let mut client = config.member(group);
-        // A group that never committed works off everything.
-        client.set("auto.offset.reset", "earliest").set("queued.min.messages", "1000").set("queued.max.messages.kbytes", "16384");
+        client.set("queued.min.messages", "1000").set("queued.max.messages.kbytes", "16384");
         let config = ClientSettings { client, topic, name: config.topic(topic), apart_limit: config.apart_limit() };
         let client = config.join()?;
-        Ok(Self { config, client, outside: Outside::default(), failure: None })
+        Ok(Self { config, client, outside: Outside::default(), ended: None, failure: None })
     }
 
     /// Starts over with a new client, because the old one can do nothing more.
@@ -106,43 +116,62 @@ impl Subscription {
                 discard(std::mem::replace(&mut self.client, client));
                 Error::Unavailable(format!("{}: the group is joined again: {reason}", self.config.name))
             }
-            Err(error) => error,
+            Err(error) => {
+                self.ended = Some(reason.to_owned());
+                error
+            }
         }
     }
 
-    /// Takes a record in, unless it lies before where the group stands. A client whose position a broker calls outside of the
-    /// log goes back to its beginning without a word, and all work of before would be done again.
-    fn take(&mut self, record: &Record) -> Result<(), Error> {
-        let (partition, offset) = (record.partition, record.offset);
-        let known = self.client.context().share().next.get(&partition).copied();
-        let next = match known {
-            Some(next) => next,
-            None => self.committed(partition)?,
-        };
-        if offset < next && !self.outside.believed(Instant::now()) {
-            return Err(self.join_again(&format!("a broker says that offset {next} of partition {partition} does not exist")));
+    /// A broker calls a position outside of the log, or the group has none.
+    fn said_outside(&mut self) -> Error {
+        let name = self.config.name.clone();
+        let mut confirmed = false;
+        let partitions = self.client.context().share().partitions.clone();
+        for partition in partitions {
+            let (Some(next), Some((low, high))) = (self.committed(partition), bounds(&self.client, &name, partition)) else { continue };
+            if next < low {
+                // What lay between is gone, and a person has seen to that: brokers keep all of it.
+                tracing::warn!(topic = name, partition, next, low, "the group goes on where the topic begins now");
+                if let Err(error) = self.commit_offset(partition, low) {
+                    return error;
+                }
+            }
+            confirmed |= next > high;
         }
-        self.client.context().share().next.insert(partition, offset + 1);
-        Ok(())
+        let error = self.join_again("a broker says that a position does not exist; it is asked who leads");
+        if self.outside.believed(confirmed, Instant::now()) {
+            return Error::Mismatch(format!("the group stands behind the end of {name}: the topic was cut or made anew; restore it"));
+        }
+        error
     }
 
-    /// Where the group goes on; 0 where it has not begun.
-    fn committed(&mut self, partition: Partition) -> Result<u64, Error> {
+    /// Where the group goes on.
+    fn committed(&self, partition: Partition) -> Option<u64> {
         let mut asked = TopicPartitionList::new();
         asked.add_partition(&self.config.name, partition as i32);
-        match self.client.committed_offsets(asked, ANSWER_WITHIN) {
-            Ok(answer) => Ok(match answer.elements().first().map(|element| element.offset()) {
-                Some(Offset::Offset(offset)) => offset.unsigned_abs(),
-                _ => 0,
-            }),
-            // The record that it is asked for has been handed out, and a new client will bring it again.
-            Err(error) => Err(self.join_again(&format!("nobody says where it stands: {error}"))),
+        let committed = self.client.committed_offsets(asked, ANSWER_WITHIN).ok()?;
+        match committed.elements().first()?.offset() {
+            Offset::Offset(offset) => Some(offset.unsigned_abs()),
+            _ => None,
         }
+    }
+
+    fn commit_offset(&self, partition: Partition, next: u64) -> Result<(), Error> {
+        let name = &self.config.name;
+        let mut offsets = TopicPartitionList::new();
+        offsets
+            .add_partition_offset(name, partition as i32, Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX)))
+            .and_then(|()| self.client.commit(&offsets, CommitMode::Sync))
+            .map_err(|error| unavailable(&format!("the offset of {name} partition {partition} is not committed"), &error))
     }
 
     fn failure_of(&mut self, error: &KafkaError) -> Option<Error> {
         if let Some((_, reason)) = self.client.client().fatal_error() {
             return Some(self.join_again(&reason));
+        }
+        if is_outside(error) {
+            return Some(self.said_outside());
         }
         let name = &self.config.name;
         match error.rdkafka_error_code() {
@@ -157,6 +186,9 @@ impl crate::Subscription for Subscription {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
+        if let Some(reason) = self.ended.take() {
+            return Err(self.join_again(&reason));
+        }
         if let Some(standing) = self.client.context().watch.apart_for(self.config.apart_limit) {
             let reason = format!("no way into it was found for {} s ({standing})", self.config.apart_limit.as_secs_f32());
             tracing::warn!(topic = self.config.name, "{reason}; a new client is made");
@@ -165,19 +197,16 @@ impl crate::Subscription for Subscription {
         let mut records = Vec::new();
         let mut wait = timeout;
         while records.len() < max {
-            let polled = self.client.poll(whole_ms(wait)).map(|polled| polled.map(|message| record(self.config.topic, &message)));
-            let failure = match polled {
-                Some(Ok(record)) => match self.take(&record) {
-                    Ok(()) => {
-                        records.push(record);
-                        None
-                    }
-                    Err(failure) => Some(failure),
-                },
-                Some(Err(error)) => self.failure_of(&error),
+            let error = match self.client.poll(whole_ms(wait)) {
+                Some(Ok(message)) => {
+                    records.push(record(self.config.topic, &message));
+                    self.outside.forget();
+                    None
+                }
+                Some(Err(error)) => Some(error),
                 None => break,
             };
-            if let Some(failure) = failure {
+            if let Some(failure) = error.and_then(|error| self.failure_of(&error)) {
                 if records.is_empty() {
                     return Err(failure);
                 }
@@ -202,17 +231,13 @@ impl crate::Subscription for Subscription {
     }
 
     fn commit(&mut self, partition: Partition, next: u64) -> Result<(), Error> {
-        let name = &self.config.name;
-        let what = format!("the offset of {name} partition {partition} is not committed");
         // The coordinator checks the member, not the partition: the new owner's offset would be overwritten.
         if !self.client.context().share().partitions.contains(&partition) {
-            return Err(Error::Unavailable(format!("{what}: the partition has moved to another worker")));
+            let name = &self.config.name;
+            let moved = "the partition has moved to another worker";
+            return Err(Error::Unavailable(format!("the offset of {name} partition {partition} is not committed: {moved}")));
         }
-        let mut offsets = TopicPartitionList::new();
-        offsets
-            .add_partition_offset(name, partition as i32, Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX)))
-            .and_then(|()| self.client.commit(&offsets, CommitMode::Sync))
-            .map_err(|error| unavailable(&what, &error))
+        self.commit_offset(partition, next)
     }
 }
 
